@@ -1,0 +1,25 @@
+<?php
+
+namespace Viaduct;
+
+/**
+ * A function that runs beside its caller: see Viaduct\async().
+ */
+final class Task
+{
+    private function __construct();
+
+    /**
+     * Waits for the function to end.
+     *
+     * @return mixed what it returned
+     * @throws \Throwable what it threw
+     */
+    public function wait(): mixed;
+
+    /** Whether the function has ended. */
+    public function done(): bool;
+
+    /** Throws a CancelledException into the function where it waits, unless it has ended. */
+    public function cancel(): void;
+}

@@ -1,0 +1,3 @@
+//! The C API: thin, one file per C object.
+
+mod version;

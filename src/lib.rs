@@ -1,0 +1,31 @@
+//! Viaduct's engine: gRPC over HTTP/2 for hosts that own their thread.
+//!
+//! The modules stand in layers, and each knows only those below it:
+//!
+//! | layer | modules | what it is |
+//! |---|---|---|
+//! | faces | [`ffi`] (and the crate `viaduct-php`) | thin: they translate, nothing else |
+//! | roads | [`client`], [`server`] | channels and calls; listeners and handlers |
+//! | ground | [`tls`], [`transport`] | one HTTP/2 connection and what protects it |
+//! | reactor | [`reactor`] | who drives the runtime, and what happens at `fork` |
+//! | vocabulary | [`status`], [`metadata`], [`deadline`], [`codec`] | no I/O, no threads |
+
+#![deny(unsafe_code)]
+
+pub mod client;
+pub mod codec;
+pub mod deadline;
+pub mod error;
+#[cfg(feature = "capi")]
+pub mod ffi;
+pub mod metadata;
+pub mod reactor;
+pub mod server;
+pub mod status;
+pub mod tls;
+pub mod transport;
+
+/// The version of this crate, as in `Cargo.toml`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub use tonic::{Code, Status};

@@ -1,0 +1,193 @@
+//! Statuses: how a call ended, on the wire and in tables.
+//!
+//! The type is [`tonic::Status`]; here stand the translations from what is not gRPC.
+
+use bytes::Bytes;
+use h2::Reason;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
+use prost::Message as _;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use crate::metadata;
+
+/// What `grpc-message` escapes: everything outside printable ASCII, and the per cent sign.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(0x7f);
+
+/// The status that an HTTP status stands for, where the answer is not gRPC.
+///
+/// Follows gRPC's "HTTP to gRPC Status Code Mapping".
+pub fn code_of_http(status: StatusCode) -> Code {
+    match status.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
+/// The status that an HTTP/2 reset stands for.
+///
+/// Follows the gRPC over HTTP/2 specification, "HTTP2 Transport Mapping: Errors".
+pub fn code_of_reason(reason: Reason) -> Code {
+    match reason {
+        Reason::REFUSED_STREAM => Code::Unavailable,
+        Reason::CANCEL => Code::Cancelled,
+        Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+        Reason::HTTP_1_1_REQUIRED => Code::Unknown,
+        _ => Code::Internal,
+    }
+}
+
+/// The HTTP/2 name of a reset's reason, for messages.
+pub fn reason_name(reason: Reason) -> String {
+    match reason {
+        Reason::NO_ERROR => "NO_ERROR".into(),
+        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR".into(),
+        Reason::INTERNAL_ERROR => "INTERNAL_ERROR".into(),
+        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR".into(),
+        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT".into(),
+        Reason::STREAM_CLOSED => "STREAM_CLOSED".into(),
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR".into(),
+        Reason::REFUSED_STREAM => "REFUSED_STREAM".into(),
+        Reason::CANCEL => "CANCEL".into(),
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR".into(),
+        Reason::CONNECT_ERROR => "CONNECT_ERROR".into(),
+        Reason::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM".into(),
+        Reason::INADEQUATE_SECURITY => "INADEQUATE_SECURITY".into(),
+        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED".into(),
+        other => format!("error code {}", u32::from(other)),
+    }
+}
+
+/// The status that an error of the HTTP/2 layer stands for. `doing` completes "…while …".
+pub fn from_h2(error: &h2::Error, doing: &str) -> Status {
+    if let Some(reason) = error.reason() {
+        let what = if error.is_go_away() { "closed the connection with" } else { "reset the stream with" };
+        let who = if error.is_remote() { "the peer" } else { "this side" };
+        let code = if error.is_go_away() { Code::Unavailable } else { code_of_reason(reason) };
+        Status::new(code, format!("{who} {what} {} while {doing}", reason_name(reason)))
+    } else if let Some(io) = error.get_io() {
+        Status::unavailable(format!("the connection broke while {doing}: {io}"))
+    } else {
+        Status::internal(format!("HTTP/2 error while {doing}: {error}"))
+    }
+}
+
+/// The status in `headers` (trailers, or the headers of a trailers-only answer), if one is there.
+///
+/// `grpc-message` is percent-decoded; a code that is no number or unknown is UNKNOWN. The remaining
+/// entries become the status' metadata.
+pub fn from_headers(headers: &HeaderMap) -> Option<Status> {
+    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
+    let message = headers
+        .get("grpc-message")
+        .map(|m| percent_decode(m.as_bytes()).decode_utf8_lossy().into_owned())
+        .unwrap_or_default();
+    let details = headers
+        .get("grpc-status-details-bin")
+        .and_then(|d| metadata::decode_binary(d.as_bytes()))
+        .map(Bytes::from)
+        .unwrap_or_default();
+    Some(Status::with_details(code, message, details))
+}
+
+/// Writes `status` into `headers` as `grpc-status`, `grpc-message` and `grpc-status-details-bin`.
+pub fn to_headers(status: &Status, headers: &mut HeaderMap) {
+    headers.insert("grpc-status", code_value(status.code()));
+    if !status.message().is_empty() {
+        let text = percent_encode(status.message().as_bytes(), ESCAPED).to_string();
+        // Percent-encoding leaves printable ASCII only.
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert("grpc-message", value);
+        }
+    }
+    if !status.details().is_empty() {
+        headers.insert("grpc-status-details-bin", metadata::binary_value(status.details()));
+    }
+}
+
+/// `code` as the value of `grpc-status`.
+pub fn code_value(code: Code) -> HeaderValue {
+    const TEXT: [&str; 17] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"];
+    HeaderValue::from_static(TEXT.get(code as usize).copied().unwrap_or("2"))
+}
+
+/// One entry of a status' details: a message in its envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// `type.googleapis.com/google.rpc.BadRequest` and the like.
+    pub type_url: String,
+    /// The serialized message.
+    pub value: Vec<u8>,
+}
+
+/// Packs details as `google.rpc.Status`, the content of `grpc-status-details-bin`.
+pub fn encode_details(code: Code, message: &str, details: &[Detail]) -> Bytes {
+    if details.is_empty() {
+        return Bytes::new();
+    }
+    let status = pb::Status {
+        code: code as i32,
+        message: message.to_owned(),
+        details: details
+            .iter()
+            .map(|d| prost_types::Any { type_url: d.type_url.clone(), value: d.value.clone() })
+            .collect(),
+    };
+    status.encode_to_vec().into()
+}
+
+/// Reads the content of `grpc-status-details-bin`. What is not a `google.rpc.Status` has no details.
+pub fn decode_details(raw: &[u8]) -> Vec<Detail> {
+    pb::Status::decode(raw)
+        .map(|s| s.details.into_iter().map(|a| Detail { type_url: a.type_url, value: a.value }).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_percent_encoded_both_ways() {
+        let text = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈 100%\t\n";
+        let mut headers = HeaderMap::new();
+        to_headers(&Status::new(Code::Unknown, text), &mut headers);
+        assert!(headers["grpc-message"].to_str().unwrap().contains("%E2%98%BA"));
+        let back = from_headers(&headers).unwrap();
+        assert_eq!((back.code(), back.message()), (Code::Unknown, text));
+    }
+
+    #[test]
+    fn details_survive() {
+        let details = [Detail { type_url: "type.googleapis.com/x.Y".into(), value: vec![1, 2, 0] }];
+        let raw = encode_details(Code::NotFound, "gone", &details);
+        let mut headers = HeaderMap::new();
+        to_headers(&Status::with_details(Code::NotFound, "gone", raw), &mut headers);
+        assert_eq!(decode_details(from_headers(&headers).unwrap().details()), details);
+    }
+
+    #[test]
+    fn an_unknown_code_is_unknown() {
+        let mut headers = HeaderMap::new();
+        assert!(from_headers(&headers).is_none());
+        headers.insert("grpc-status", HeaderValue::from_static("99"));
+        assert_eq!(from_headers(&headers).unwrap().code(), Code::Unknown);
+    }
+
+    #[test]
+    fn the_tables_follow_the_specification() {
+        let http = |n| code_of_http(StatusCode::from_u16(n).unwrap());
+        assert_eq!(http(404), Code::Unimplemented);
+        assert_eq!(http(503), Code::Unavailable);
+        assert_eq!(http(200), Code::Unknown);
+        assert_eq!(code_of_reason(Reason::CANCEL), Code::Cancelled);
+        assert_eq!(code_of_reason(Reason::NO_ERROR), Code::Internal);
+    }
+}
