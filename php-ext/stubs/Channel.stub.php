@@ -27,7 +27,7 @@ final class Channel
         string $target,
         ?Credentials $credentials = null,
         ?ChannelOptions $options = null,
-    );
+    ) {}
 
     /**
      * One request, one response.
@@ -45,7 +45,7 @@ final class Channel
         ?float $timeout = null,
         ?bool $waitForReady = null,
         ?Compression $compression = null,
-    ): mixed;
+    ): mixed {}
 
     /**
      * The same, returning at once. The request is on its way; see UnaryCall::wait() and Viaduct\await().
@@ -61,7 +61,7 @@ final class Channel
         ?float $timeout = null,
         ?bool $waitForReady = null,
         ?Compression $compression = null,
-    ): UnaryCall;
+    ): UnaryCall {}
 
     /**
      * One request, many responses.
@@ -77,7 +77,7 @@ final class Channel
         ?float $timeout = null,
         ?bool $waitForReady = null,
         ?Compression $compression = null,
-    ): ServerStream;
+    ): ServerStream {}
 
     /**
      * Many requests, one response.
@@ -92,7 +92,7 @@ final class Channel
         ?float $timeout = null,
         ?bool $waitForReady = null,
         ?Compression $compression = null,
-    ): ClientStream;
+    ): ClientStream {}
 
     /**
      * Many of both, in any order.
@@ -107,17 +107,17 @@ final class Channel
         ?float $timeout = null,
         ?bool $waitForReady = null,
         ?Compression $compression = null,
-    ): BidiStream;
+    ): BidiStream {}
 
     /** The target as it was given. */
-    public function target(): string;
+    public function target(): string {}
 
     /**
      * What the connection is doing.
      *
      * @param bool $connect start connecting where the state is Idle
      */
-    public function state(bool $connect = false): ConnectivityState;
+    public function state(bool $connect = false): ConnectivityState {}
 
     /**
      * Connects, and waits until the connection stands.
@@ -126,8 +126,8 @@ final class Channel
      * @return bool whether it stands
      * @throws InvalidArgumentException where the timeout is negative
      */
-    public function waitForReady(?float $timeout = null): bool;
+    public function waitForReady(?float $timeout = null): bool {}
 
     /** Ends the connection and the calls on it (Cancelled). Calls made later end Unavailable. */
-    public function close(): void;
+    public function close(): void {}
 }

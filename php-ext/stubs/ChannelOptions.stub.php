@@ -38,5 +38,5 @@ final class ChannelOptions
         ?string $authority = null,
         Compression $compression = Compression::None,
         bool $waitForReady = false,
-    );
+    ) {}
 }

@@ -7,28 +7,28 @@ namespace Viaduct;
  */
 final class Context
 {
-    private function __construct();
+    private function __construct() {}
 
     /** "/package.Service/Method" */
-    public function method(): string;
+    public function method(): string {}
 
     /** "ipv4:127.0.0.1:40312", "unix:" */
-    public function peer(): string;
+    public function peer(): string {}
 
     /** The :authority of the call: the name by which the client knows this server. */
-    public function authority(): string;
+    public function authority(): string {}
 
     /** @return array<string, list<string>> the headers the client sent */
-    public function metadata(): array;
+    public function metadata(): array {}
 
     /** The deadline in seconds since 1970 (as microtime(true)); null where the client set none. */
-    public function deadline(): ?float;
+    public function deadline(): ?float {}
 
     /** Seconds until the deadline, at least 0.0; null where the client set none. */
-    public function timeRemaining(): ?float;
+    public function timeRemaining(): ?float {}
 
     /** Whether the client went away or the deadline has passed. Nothing that is sent then arrives. */
-    public function isCancelled(): bool;
+    public function isCancelled(): bool {}
 
     /**
      * Sends the headers now; without this they go with the first message.
@@ -37,7 +37,7 @@ final class Context
      * @throws LogicException where the headers have been sent
      * @throws InvalidArgumentException where the metadata is not legal
      */
-    public function sendHeaders(array $metadata): void;
+    public function sendHeaders(array $metadata): void {}
 
     /**
      * Sets the trailers that go with an Ok status; those of an RpcException come with it.
@@ -45,5 +45,5 @@ final class Context
      * @param array<string, string|list<string>> $metadata
      * @throws InvalidArgumentException where the metadata is not legal
      */
-    public function setTrailers(array $metadata): void;
+    public function setTrailers(array $metadata): void {}
 }

@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class Credentials
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * TLS. All certificates and keys are PEM texts, not file names.
@@ -23,8 +23,8 @@ final class Credentials
         ?string $cert = null,
         ?string $key = null,
         ?string $serverName = null,
-    ): Credentials;
+    ): Credentials {}
 
     /** No protection: plaintext HTTP/2. */
-    public static function insecure(): Credentials;
+    public static function insecure(): Credentials {}
 }

@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class RequestStream implements \Iterator
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * The next message; null once the client half-closed.
@@ -15,23 +15,23 @@ final class RequestStream implements \Iterator
      * @return mixed a string, an object of the request class, or null
      * @throws CancelledException where the client went away or the deadline passed
      */
-    public function receive(): mixed;
+    public function receive(): mixed {}
 
     /** @throws CancelledException where the client went away or the deadline passed */
-    public function current(): mixed;
+    public function current(): mixed {}
 
     /** @throws CancelledException where the client went away or the deadline passed */
-    public function next(): void;
+    public function next(): void {}
 
-    public function key(): int;
+    public function key(): int {}
 
     /** @throws CancelledException where the client went away or the deadline passed */
-    public function valid(): bool;
+    public function valid(): bool {}
 
     /**
      * Does nothing on a stream that was not read yet.
      *
      * @throws LogicException once a message was passed over
      */
-    public function rewind(): void;
+    public function rewind(): void {}
 }

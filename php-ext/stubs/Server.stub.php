@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class Server
 {
-    public function __construct(?ServerOptions $options = null);
+    public function __construct(?ServerOptions $options = null) {}
 
     /**
      * Answers calls of one method with a PHP callable.
@@ -22,7 +22,7 @@ final class Server
      * @throws InvalidArgumentException where the method is no such path, is already handled, or the signature cannot
      *         be that of a handler: the message names file and line
      */
-    public function handle(string $method, callable $handler, ?MethodKind $kind = null): void;
+    public function handle(string $method, callable $handler, ?MethodKind $kind = null): void {}
 
     /**
      * Answers calls of a whole service with an object's methods of the same names.
@@ -31,7 +31,7 @@ final class Server
      *        that are handled; or "package.Service" itself, for all public methods of the object
      * @throws InvalidArgumentException as handle(), or where the object does not implement the interface
      */
-    public function register(string $service, object $implementation): void;
+    public function register(string $service, object $implementation): void {}
 
     /**
      * Takes connections from an address: "http://0.0.0.0:50051", "https://[::]:443" (with credentials), "unix:/path",
@@ -42,7 +42,7 @@ final class Server
      * @throws LogicException where the server has already run
      * @throws \RuntimeException where the address cannot be bound: in use, not ours, not allowed
      */
-    public function listen(string $address, ?ServerCredentials $credentials = null): string;
+    public function listen(string $address, ?ServerCredentials $credentials = null): string {}
 
     /**
      * Serves until SIGTERM or SIGINT or stop(); then stops accepting, tells clients to go elsewhere and finishes what
@@ -50,8 +50,8 @@ final class Server
      *
      * @throws LogicException where nothing is listened on, or the server has already run
      */
-    public function run(): void;
+    public function run(): void {}
 
     /** Makes run() drain and return. May be called from a handler or a signal handler. */
-    public function stop(): void;
+    public function stop(): void {}
 }

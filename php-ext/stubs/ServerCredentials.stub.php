@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class ServerCredentials
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * TLS. All certificates and keys are PEM texts, not file names.
@@ -17,5 +17,5 @@ final class ServerCredentials
      * @param string|null $clientCa where given, clients must show a certificate that these have signed
      * @throws InvalidArgumentException where a text does not parse or the key does not belong to the certificate
      */
-    public static function tls(string $cert, string $key, ?string $clientCa = null): ServerCredentials;
+    public static function tls(string $cert, string $key, ?string $clientCa = null): ServerCredentials {}
 }

@@ -33,5 +33,5 @@ final class ServerOptions
         float $keepaliveTimeout = 20.0,
         Compression $compression = Compression::None,
         bool $exposeErrors = false,
-    );
+    ) {}
 }

@@ -19,8 +19,8 @@ final class Status
      */
     public readonly array $details;
 
-    private function __construct();
+    private function __construct() {}
 
     /** Whether the code is Ok. */
-    public function isOk(): bool;
+    public function isOk(): bool {}
 }

@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class Task
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * Waits for the function to end.
@@ -15,11 +15,11 @@ final class Task
      * @return mixed what it returned
      * @throws \Throwable what it threw
      */
-    public function wait(): mixed;
+    public function wait(): mixed {}
 
     /** Whether the function has ended. */
-    public function done(): bool;
+    public function done(): bool {}
 
     /** Throws a CancelledException into the function where it waits, unless it has ended. */
-    public function cancel(): void;
+    public function cancel(): void {}
 }

@@ -7,7 +7,7 @@ namespace Viaduct;
  */
 final class UnaryCall
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * Waits for the response. May be called again: the outcome stays.
@@ -15,25 +15,25 @@ final class UnaryCall
      * @return mixed a string, or an object of the response class
      * @throws RpcException where the call does not end Ok
      */
-    public function wait(): mixed;
+    public function wait(): mixed {}
 
     /** Whether wait() would return at once. */
-    public function done(): bool;
+    public function done(): bool {}
 
     /** @return array<string, list<string>> the headers the server sent; waits for the end of the call */
-    public function headers(): array;
+    public function headers(): array {}
 
     /** @return array<string, list<string>> the trailers the server sent; waits for the end of the call */
-    public function trailers(): array;
+    public function trailers(): array {}
 
     /** How the call ended; waits for the end of the call. Throws nothing for a status that is not Ok. */
-    public function status(): Status;
+    public function status(): Status {}
 
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
-    public function peer(): string;
+    public function peer(): string {}
 
     /** Ends the call with Cancelled, unless it has ended. */
-    public function cancel(): void;
+    public function cancel(): void {}
 }
 
 /**
@@ -41,7 +41,7 @@ final class UnaryCall
  */
 final class ServerStream implements \Iterator
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * The next response; null at the end of the stream.
@@ -49,40 +49,40 @@ final class ServerStream implements \Iterator
      * @return mixed a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok
      */
-    public function receive(): mixed;
+    public function receive(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function current(): mixed;
+    public function current(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function next(): void;
+    public function next(): void {}
 
-    public function key(): int;
+    public function key(): int {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function valid(): bool;
+    public function valid(): bool {}
 
     /**
      * Does nothing on a stream that was not read yet.
      *
      * @throws LogicException once a response was passed over
      */
-    public function rewind(): void;
+    public function rewind(): void {}
 
     /** @return array<string, list<string>> the headers the server sent; waits for them */
-    public function headers(): array;
+    public function headers(): array {}
 
     /** @return array<string, list<string>> the trailers; empty while the stream has not ended */
-    public function trailers(): array;
+    public function trailers(): array {}
 
     /** How the call ended; null while the stream has not ended. */
-    public function status(): ?Status;
+    public function status(): ?Status {}
 
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
-    public function peer(): string;
+    public function peer(): string {}
 
     /** Ends the call with Cancelled, unless it has ended. */
-    public function cancel(): void;
+    public function cancel(): void {}
 }
 
 /**
@@ -90,7 +90,7 @@ final class ServerStream implements \Iterator
  */
 final class ClientStream
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * Sends one message. Waits while the server takes none.
@@ -99,7 +99,7 @@ final class ClientStream
      * @throws LogicException after finish()
      * @throws InvalidArgumentException where it is no message
      */
-    public function send(mixed $message): void;
+    public function send(mixed $message): void {}
 
     /**
      * Half-closes, and waits for the response. May be called again: the outcome stays.
@@ -107,22 +107,22 @@ final class ClientStream
      * @return mixed a string, or an object of the response class
      * @throws RpcException where the call does not end Ok
      */
-    public function finish(): mixed;
+    public function finish(): mixed {}
 
     /** @return array<string, list<string>> the headers the server sent; waits for them */
-    public function headers(): array;
+    public function headers(): array {}
 
     /** @return array<string, list<string>> the trailers; empty while the call has not ended */
-    public function trailers(): array;
+    public function trailers(): array {}
 
     /** How the call ended; null while it has not. */
-    public function status(): ?Status;
+    public function status(): ?Status {}
 
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
-    public function peer(): string;
+    public function peer(): string {}
 
     /** Ends the call with Cancelled, unless it has ended. */
-    public function cancel(): void;
+    public function cancel(): void {}
 }
 
 /**
@@ -130,7 +130,7 @@ final class ClientStream
  */
 final class BidiStream implements \Iterator
 {
-    private function __construct();
+    private function __construct() {}
 
     /**
      * Sends one message. Waits while the server takes none.
@@ -139,10 +139,10 @@ final class BidiStream implements \Iterator
      * @throws LogicException after halfClose()
      * @throws InvalidArgumentException where it is no message
      */
-    public function send(mixed $message): void;
+    public function send(mixed $message): void {}
 
     /** Says that no more messages will be sent. */
-    public function halfClose(): void;
+    public function halfClose(): void {}
 
     /**
      * The next response; null at the end of the stream.
@@ -150,38 +150,38 @@ final class BidiStream implements \Iterator
      * @return mixed a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok
      */
-    public function receive(): mixed;
+    public function receive(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function current(): mixed;
+    public function current(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function next(): void;
+    public function next(): void {}
 
-    public function key(): int;
+    public function key(): int {}
 
     /** @throws RpcException where the call does not end Ok */
-    public function valid(): bool;
+    public function valid(): bool {}
 
     /**
      * Does nothing on a stream that was not read yet.
      *
      * @throws LogicException once a response was passed over
      */
-    public function rewind(): void;
+    public function rewind(): void {}
 
     /** @return array<string, list<string>> the headers the server sent; waits for them */
-    public function headers(): array;
+    public function headers(): array {}
 
     /** @return array<string, list<string>> the trailers; empty while the stream has not ended */
-    public function trailers(): array;
+    public function trailers(): array {}
 
     /** How the call ended; null while the stream has not ended. */
-    public function status(): ?Status;
+    public function status(): ?Status {}
 
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
-    public function peer(): string;
+    public function peer(): string {}
 
     /** Ends the call with Cancelled, unless it has ended. */
-    public function cancel(): void;
+    public function cancel(): void {}
 }

@@ -19,16 +19,16 @@ class RpcException extends \RuntimeException
         array $details = [],
         array $trailers = [],
         ?\Throwable $previous = null,
-    );
+    ) {}
 
     /** The code; getCode() has its number. */
-    public function statusCode(): StatusCode;
+    public function statusCode(): StatusCode {}
 
     /** @return list<array{type: string, value: string}> */
-    public function details(): array;
+    public function details(): array {}
 
     /** @return array<string, list<string>> the trailing metadata that came with the status */
-    public function trailers(): array;
+    public function trailers(): array {}
 }
 
 /**
