@@ -143,12 +143,14 @@ pub struct Deframer {
     buffered: usize,
     /// The prefix of the message that is arriving, once it is complete.
     head: Option<(bool, usize)>,
+    /// What was wrong, once something was: there is no way to find the next message after that.
+    failed: Option<Status>,
 }
 
 impl Deframer {
     /// A deframer for messages up to `limit` bytes; compressed ones are in `encoding`.
     pub fn new(encoding: Encoding, limit: usize) -> Self {
-        Self { encoding, limit, chunks: VecDeque::new(), buffered: 0, head: None }
+        Self { encoding, limit, chunks: VecDeque::new(), buffered: 0, head: None, failed: None }
     }
 
     /// Adds the content of one DATA frame.
@@ -169,10 +171,21 @@ impl Deframer {
     /// # Errors
     ///
     /// INTERNAL for a prefix that is none, a compressed message without an encoding, or one that
-    /// does not decompress; RESOURCE_EXHAUSTED for a message over the limit.
+    /// does not decompress; RESOURCE_EXHAUSTED for a message over the limit. The error stays.
     // `next` is the field's word; this is no iterator, as more may come after `None`.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Message>, Status> {
+        if let Some(status) = &self.failed {
+            return Err(status.clone());
+        }
+        let next = self.find_next();
+        if let Err(status) = &next {
+            self.failed = Some(status.clone());
+        }
+        next
+    }
+
+    fn find_next(&mut self) -> Result<Option<Message>, Status> {
         let (compressed, length) = match self.head {
             Some(head) => head,
             None => match self.read_prefix()? {
@@ -353,6 +366,7 @@ mod tests {
         for bytes in [&b"<html>"[..], &[1, 0, 0, 0, 0]] {
             let mut deframer = Deframer::new(Encoding::Identity, 10);
             deframer.push(Bytes::copy_from_slice(bytes));
+            assert_eq!(deframer.next().unwrap_err().code(), Code::Internal);
             assert_eq!(deframer.next().unwrap_err().code(), Code::Internal);
         }
         let mut deframer = Deframer::new(Encoding::Identity, 10);

@@ -71,6 +71,9 @@ pub fn from_h2(error: &h2::Error, doing: &str) -> Status {
         let who = if error.is_remote() { "the peer" } else { "this side" };
         let code = if error.is_go_away() { Code::Unavailable } else { code_of_reason(reason) };
         Status::new(code, format!("{who} {what} {} while {doing}", reason_name(reason)))
+    } else if error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) {
+        // h2's word for streams that were open when the connection ended.
+        Status::unavailable(format!("the peer closed the connection while {doing}"))
     } else if let Some(io) = error.get_io() {
         Status::unavailable(format!("the connection broke while {doing}: {io}"))
     } else {

@@ -1,5 +1,7 @@
 //! What library this is.
 #![allow(unsafe_code)]
+// What C sees is public by its symbol, not by its path.
+#![allow(unreachable_pub)]
 
 use std::ffi::c_char;
 

@@ -85,10 +85,7 @@ struct Table {
 
 impl Table {
     const fn new() -> Self {
-        Self {
-            slots: [const { AtomicI32::new(-1) }; 256],
-            next: AtomicPtr::new(std::ptr::null_mut()),
-        }
+        Self { slots: [const { AtomicI32::new(-1) }; 256], next: AtomicPtr::new(std::ptr::null_mut()) }
     }
 }
 

@@ -95,10 +95,7 @@ impl Takeover {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        Counts {
-            wakeups: self.shared.wakeups.load(Relaxed),
-            takeovers: self.shared.takeovers.load(Relaxed),
-        }
+        Counts { wakeups: self.shared.wakeups.load(Relaxed), takeovers: self.shared.takeovers.load(Relaxed) }
     }
 
     /// Ends the janitor and waits for it, but not for long: a task that hangs must not hang the process.

@@ -1,0 +1,135 @@
+//! Whether what came back is gRPC at all.
+//!
+//! A plain HTTP/2 server, a load balancer's error page, a captive portal: they all answer, and their
+//! bytes must not be taken for messages. The table is gRPC's "HTTP to gRPC Status Code Mapping".
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http::header::CONTENT_TYPE;
+use http::response::Parts;
+use tonic::Status;
+
+use crate::codec::Encoding;
+use crate::error::quote;
+use crate::status;
+
+/// How much of a foreign body is quoted, in characters.
+const QUOTED: usize = 128;
+
+/// How long a foreign body is waited for: it only makes the message better.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether the head of an answer is gRPC's.
+pub fn is_grpc(head: &Parts) -> bool {
+    let content_type = head.headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
+    let typed = match content_type.and_then(|t| t.strip_prefix(b"application/grpc")) {
+        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';' | b' ')),
+        // A trailers-only answer has nothing that would need a type.
+        None => content_type.is_none() && head.headers.contains_key("grpc-status"),
+    };
+    typed && (head.status.is_success() || head.headers.contains_key("grpc-status"))
+}
+
+/// The status for an answer that is not gRPC: names HTTP status and type, quotes the body's beginning.
+pub async fn foreign(head: &Parts, mut body: RecvStream) -> Status {
+    let start = async {
+        let mut start = Vec::new();
+        while start.len() < 4 * QUOTED {
+            match body.data().await {
+                Some(Ok(data)) => start.extend_from_slice(&data),
+                _ => break,
+            }
+        }
+        start
+    };
+    let start = tokio::time::timeout(PATIENCE, start).await.unwrap_or_default();
+    describe(head, &start)
+}
+
+fn describe(head: &Parts, body: &[u8]) -> Status {
+    let content_type = match head.headers.get(CONTENT_TYPE) {
+        Some(value) => format!("content-type {}", quote(&String::from_utf8_lossy(value.as_bytes()))),
+        None => "no content-type".to_owned(),
+    };
+    let mut message =
+        format!("the answer is not gRPC: HTTP status {} with {content_type}", head.status.as_u16());
+    let text = String::from_utf8_lossy(body);
+    if !text.trim().is_empty() {
+        let start: String = text.trim_start().chars().take(QUOTED).collect();
+        message.push_str("; the body begins: ");
+        message.push_str(start.trim_end());
+    }
+    Status::new(status::code_of_http(head.status), message)
+}
+
+/// How the messages of an answer are compressed.
+///
+/// # Errors
+///
+/// INTERNAL where the server chose an encoding that was not offered.
+pub fn encoding(head: &Parts) -> Result<Encoding, Status> {
+    match head.headers.get("grpc-encoding") {
+        None => Ok(Encoding::Identity),
+        Some(name) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
+            Status::internal(format!(
+                "the server compresses with {}, which was not offered (grpc-accept-encoding: {})",
+                quote(&String::from_utf8_lossy(name.as_bytes())),
+                crate::codec::ACCEPTED
+            ))
+        }),
+    }
+}
+
+/// The status for a stream that ended without trailers.
+pub fn no_trailers() -> Status {
+    Status::internal("the server ended the stream without trailers: there is no grpc-status")
+}
+
+/// Bytes of one DATA frame, given back to the peer's window as they are taken.
+pub(super) fn taken(body: &mut RecvStream, data: &Bytes) {
+    // Fails only where more is given back than was received.
+    let _ = body.flow_control().release_capacity(data.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    fn head(status: u16, headers: &[(&'static str, &str)]) -> Parts {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn grpc_is_told_from_the_rest() {
+        for good in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+            assert!(is_grpc(&head(200, &[("content-type", good)])), "{good}");
+        }
+        assert!(is_grpc(&head(200, &[("grpc-status", "0")])));
+        for bad in ["text/html", "application/grpc-web", "application/json"] {
+            assert!(!is_grpc(&head(200, &[("content-type", bad)])), "{bad}");
+        }
+        assert!(!is_grpc(&head(503, &[("content-type", "application/grpc")])));
+        assert!(!is_grpc(&head(200, &[])));
+    }
+
+    #[test]
+    fn a_foreign_answer_is_described() {
+        let status = describe(&head(404, &[("content-type", "text/html")]), b"\n<html>gone</html>");
+        assert_eq!(status.code(), Code::Unimplemented);
+        let message = status.message();
+        assert!(
+            message.contains("404") && message.contains("text/html") && message.contains("<html>gone"),
+            "{message}"
+        );
+        let long = describe(&head(503, &[]), &[b'x'; 1000]);
+        assert_eq!(long.code(), Code::Unavailable);
+        assert!(long.message().ends_with(&"x".repeat(128)) && !long.message().ends_with(&"x".repeat(129)));
+    }
+}

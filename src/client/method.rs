@@ -1,0 +1,69 @@
+//! Methods: `/package.Service/Method`.
+
+use http::uri::PathAndQuery;
+
+use crate::error::{InvalidArgument, quote};
+
+/// A method's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Method(PathAndQuery);
+
+impl Method {
+    /// Reads `/package.Service/Method`.
+    ///
+    /// # Errors
+    ///
+    /// Where it has not exactly two slashes, an empty part, or a character that a path cannot have.
+    pub fn parse(text: &str) -> Result<Self, InvalidArgument> {
+        check(text)?;
+        PathAndQuery::try_from(text)
+            .map(Self)
+            .map_err(|_| refusal(text, "it has a character that no path has"))
+    }
+
+    /// As it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub(crate) fn path(&self) -> &PathAndQuery {
+        &self.0
+    }
+}
+
+/// Whether `text` is a method's path.
+///
+/// # Errors
+///
+/// As [`Method::parse`].
+pub fn check(text: &str) -> Result<(), InvalidArgument> {
+    if let Some(bad) = text.bytes().find(|b| !(0x21..=0x7e).contains(b) || matches!(b, b'?' | b'#')) {
+        return Err(refusal(text, &format!("it has the byte 0x{bad:02x}")));
+    }
+    let well_formed = text
+        .strip_prefix('/')
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(service, method)| !service.is_empty() && !method.is_empty() && !method.contains('/'));
+    if well_formed { Ok(()) } else { Err(refusal(text, "it has not the two slashes with a name after each")) }
+}
+
+fn refusal(text: &str, why: &str) -> InvalidArgument {
+    InvalidArgument::new(format!(
+        "{} is not a method: {why}; expected \"/package.Service/Method\"",
+        quote(text)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_two_slashes_with_names_are_a_method() {
+        assert_eq!(Method::parse("/a.B/C").unwrap().as_str(), "/a.B/C");
+        for bad in ["", "a.B/C", "/a.B", "/a.B/", "//C", "/a/b/c", "/a/b\0", "/a b/c", "/a/b?x=1", "/a/é"] {
+            let error = Method::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("expected \"/package.Service/Method\""), "{bad:?}: {error}");
+        }
+    }
+}

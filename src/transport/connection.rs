@@ -1,0 +1,282 @@
+//! A client's HTTP/2 connection and the task that drives it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{Ping, PingPong};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
+use tonic::Status;
+
+use super::wire::{Flusher, Wire, wire};
+use crate::status;
+
+/// What a stream may send us before we have taken any of it.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The same for all streams of a connection together: a few that nobody reads must not stop the rest.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// The frames we take: fewer reads for large messages.
+const MAX_FRAME: u32 = 64 * 1024;
+/// The headers we take, as gRPC implementations agree (and more, for chatty trailers).
+const MAX_HEADERS: u32 = 64 * 1024;
+
+/// How a connection is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Keep {
+    /// PING after this much silence.
+    pub keepalive: Option<Duration>,
+    /// Give the connection up where a PING is not answered within this.
+    pub keepalive_timeout: Duration,
+    /// PING while no call runs, too.
+    pub without_calls: bool,
+    /// Close the connection after this long without a call.
+    pub idle: Option<Duration>,
+}
+
+/// A connection. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    send: SendRequest<Bytes>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    peer: Arc<str>,
+    calls: AtomicUsize,
+    /// Why this side ends the connection, where it does.
+    ended: OnceLock<Status>,
+    end: Notify,
+}
+
+/// Counts a call on its connection while it lives.
+#[derive(Debug)]
+pub struct Busy(Arc<Shared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Connection {
+    /// Speaks HTTP/2 over `stream`. The future that comes with the connection drives it and must be
+    /// spawned; it resolves once the connection is over.
+    ///
+    /// # Errors
+    ///
+    /// Where the preface cannot be written.
+    pub async fn new<S>(
+        stream: S,
+        peer: String,
+        keep: Keep,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), h2::Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (wire, flusher) = wire(stream);
+        let (send, mut conn) = h2::client::Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(MAX_FRAME)
+            .max_header_list_size(MAX_HEADERS)
+            // Streams of small messages are legal however slowly they are read: the windows bound them.
+            .data_frame_budget(usize::MAX >> 1)
+            .handshake::<_, Bytes>(wire)
+            .await?;
+        let shared = Arc::new(Shared {
+            peer: peer.into(),
+            calls: AtomicUsize::new(0),
+            ended: OnceLock::new(),
+            end: Notify::new(),
+        });
+        let pings = conn.ping_pong();
+        let theirs = Arc::clone(&shared);
+        let drive = async move {
+            let watch = Watch::new(keep, pings);
+            // Boxed so that it can be dropped when the connection is told to end.
+            let mut driver = Driver { conn, flusher, watch, shared: Arc::clone(&theirs) };
+            tokio::select! {
+                () = &mut driver => {}
+                () = theirs.end.notified() => {}
+            }
+        };
+        Ok((Self { send, shared }, drive))
+    }
+
+    /// The peer's address as gRPC names it.
+    pub fn peer(&self) -> &Arc<str> {
+        &self.shared.peer
+    }
+
+    /// A handle to send one request with; `None` where the connection takes no more.
+    pub fn sender(&self) -> Option<SendRequest<Bytes>> {
+        if self.shared.ended.get().is_some() {
+            return None;
+        }
+        let mut send = self.send.clone();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        // A fresh handle has nothing pending: it is ready, or the connection is over.
+        matches!(send.poll_ready(&mut cx), Poll::Ready(Ok(()))).then_some(send)
+    }
+
+    /// Counts a call.
+    pub fn busy(&self) -> Busy {
+        self.shared.calls.fetch_add(1, Relaxed);
+        Busy(Arc::clone(&self.shared))
+    }
+
+    /// Ends the connection; its calls end with `status`.
+    pub fn end(&self, status: Status) {
+        if self.shared.ended.set(status).is_ok() {
+            self.shared.end.notify_one();
+        }
+    }
+
+    /// The status for a call that ended with `error` while it was `doing`.
+    pub fn explain(&self, error: &h2::Error, doing: &str) -> Status {
+        match self.shared.ended.get() {
+            Some(status) => status.clone(),
+            None => status::from_h2(error, doing),
+        }
+    }
+}
+
+/// The connection's task.
+struct Driver<S> {
+    conn: h2::client::Connection<Wire<S>, Bytes>,
+    flusher: Flusher<S>,
+    watch: Watch,
+    shared: Arc<Shared>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let over = Pin::new(&mut this.conn).poll(cx).is_ready();
+        // What h2 has gathered in this turn goes out in one write.
+        let broken = matches!(this.flusher.poll_flush(cx), Poll::Ready(Err(_)));
+        if over || broken {
+            return Poll::Ready(());
+        }
+        let calls = this.shared.calls.load(Relaxed);
+        if let Poll::Ready(reason) = this.watch.poll(cx, calls, &this.flusher) {
+            let _ = this.shared.ended.set(reason);
+            return Poll::Ready(());
+        }
+        // A PING of the watch is written by h2's next turn.
+        if std::mem::take(&mut this.watch.pinged) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// Keepalive and the idle timeout. Costs nothing where neither is asked for.
+struct Watch {
+    keep: Keep,
+    pings: Option<PingPong>,
+    /// When to look next.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The PING that is out must be answered by then.
+    answer_by: Option<Instant>,
+    /// Since when no call has run.
+    idle_since: Option<Instant>,
+    pinged: bool,
+}
+
+impl Watch {
+    fn new(keep: Keep, pings: Option<PingPong>) -> Self {
+        let timer = Self::interval(&keep).map(|d| Box::pin(tokio::time::sleep(d)));
+        let idle_since = Some(Instant::now());
+        Self { keep, pings, timer, answer_by: None, idle_since, pinged: false }
+    }
+
+    fn interval(keep: &Keep) -> Option<Duration> {
+        [keep.keepalive, keep.idle].into_iter().flatten().min()
+    }
+
+    /// Ready with the reason where the connection must end.
+    fn poll<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        calls: usize,
+        flusher: &Flusher<S>,
+    ) -> Poll<Status> {
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        if calls > 0 {
+            self.idle_since = None;
+        }
+        if self.answer_by.is_some()
+            && self.pings.as_mut().is_some_and(|p| matches!(p.poll_pong(cx), Poll::Ready(Ok(_))))
+        {
+            self.answer_by = None;
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if self.answer_by.is_some_and(|by| by <= now) {
+                return Poll::Ready(Status::unavailable(format!(
+                    "the peer did not answer a keepalive PING within {:?}",
+                    self.keep.keepalive_timeout
+                )));
+            }
+            if calls == 0 {
+                let since = *self.idle_since.get_or_insert(now);
+                if self.keep.idle.is_some_and(|idle| since + idle <= now) {
+                    return Poll::Ready(Status::unavailable("the connection was idle and has been closed"));
+                }
+            }
+            let mut next = Self::interval(&self.keep).map(|d| now + d);
+            let heard = flusher.heard();
+            if self.keep.keepalive.is_some()
+                && self.answer_by.is_none()
+                && !heard
+                && (calls > 0 || self.keep.without_calls)
+                && self.pings.as_mut().is_some_and(|p| p.send_ping(Ping::opaque()).is_ok())
+            {
+                self.pinged = true;
+                self.answer_by = Some(now + self.keep.keepalive_timeout);
+                // Registers for the answer.
+                if let Some(pings) = &mut self.pings {
+                    let _ = pings.poll_pong(cx);
+                }
+            }
+            next = [next, self.answer_by].into_iter().flatten().min();
+            match next {
+                Some(at) => timer.as_mut().reset(at),
+                None => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Whether the peer has certainly not processed a stream that ended with `error`.
+///
+/// RFC 9113, sections 6.8 and 8.7.
+pub fn unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.reason() == Some(h2::Reason::REFUSED_STREAM)
+            || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)))
+}
+
+/// The error of a handshake, as one sentence for people.
+pub fn explain_handshake(error: &h2::Error) -> String {
+    match error.get_io() {
+        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
+            "the peer closed the connection during the HTTP/2 handshake".into()
+        }
+        _ => format!("the HTTP/2 handshake failed: {error}"),
+    }
+}
