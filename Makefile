@@ -1,0 +1,40 @@
+# The only door: every target says what it does. The work is in scripts/.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-valgrind bench lint fmt install clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what Debian lacks to build and test (PHP, clang, protoc, Python's gRPC …)
+	@scripts/setup
+
+build: ## Build the PHP extension: target/release/libgrpc.so
+	$(CARGO) build --release -p viaduct-php
+
+demo: build ## A greeter: PHP serves, PHP and Python call, all four kinds
+	@scripts/demo
+
+test: ## Run every test: Rust, .phpt, interop with grpcio both ways, the demo
+	@scripts/test
+
+test-valgrind: ## Run the .phpt set under valgrind
+	@scripts/test --valgrind
+
+bench: ## Measure beside bare h2 and tonic; prints ratios
+	@scripts/bench
+
+lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
+	@scripts/lint
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+install: ## Put grpc.so into PHP's extension directory and enable it (DESTDIR is honoured)
+	@scripts/install
+
+clean: ## Remove everything that was built, and the Python environment
+	$(CARGO) clean
+	rm -rf build .venv

@@ -1,0 +1,40 @@
+# Sourced by the other scripts: where things are, and what to say when they are not there.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root" || exit 1
+
+extension=${CARGO_TARGET_DIR:-$root/target}/release/libgrpc.so
+# shellcheck disable=SC2034 # for those who source this
+python=$root/.venv/bin/python
+requirements=tests-php/interop/requirements.txt
+
+die() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+need_setup() {
+    local tool
+    for tool in php php-config protoc openssl; do
+        command -v "$tool" >/dev/null || die "$tool is missing: run 'make setup' first."
+    done
+    cmp -s "$requirements" .venv/requirements.installed ||
+        die "The Python environment .venv is missing or old: run 'make setup' first."
+}
+
+need_extension() {
+    [ -f "$extension" ] || die "$extension is missing: run 'make build' first."
+}
+
+# Where 'make install' has enabled a grpc extension, PHP would load that one and refuse ours: leave its ini file out.
+without_installed_grpc() {
+    php -r 'exit(extension_loaded("grpc") ? 0 : 1);' || return 0
+    local ini
+    rm -rf build/ini
+    mkdir -p build/ini
+    for ini in "$(php-config --ini-dir)"/*.ini; do
+        grep -Eq '^ *extension *= *"?(.*/)?(lib)?grpc(\.so)?"? *$' "$ini" || ln -s "$ini" build/ini/
+    done
+    export PHP_INI_SCAN_DIR=$root/build/ini
+}
