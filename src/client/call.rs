@@ -178,8 +178,20 @@ impl Call {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Half-closes, and waits for the one response and the end. For calls that `Channel::call`
+    /// opened; the message is there the first time only.
+    pub async fn response(&self) -> Outcome {
+        self.half_close();
+        let message = self.only_message().await;
+        self.clone().into_outcome(message)
+    }
+
     async fn one_response(&self) -> Option<Message> {
         self.open_or_end().await;
+        self.only_message().await
+    }
+
+    async fn only_message(&self) -> Option<Message> {
         let message = self.recv().await?;
         match self.recv().await {
             None => Some(message),
