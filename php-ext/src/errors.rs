@@ -1,12 +1,11 @@
 //! Exceptions: from Rust to PHP and back.
 
 use std::ffi::CString;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
-use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_throw_exception_object};
-use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ce};
 use http::HeaderMap;
 use viaduct::error::InvalidArgument;
@@ -15,7 +14,8 @@ use viaduct::{Code, Status};
 
 use crate::api::exceptions;
 use crate::api::status_code::StatusCode;
-use crate::zend::{self, object};
+use crate::zend;
+use crate::zend::object::{Object, ObjectBox};
 use crate::{api::details, metadata};
 
 /// What a function ends with instead of a value.
@@ -23,14 +23,14 @@ pub(crate) enum Thrown {
     /// PHP code that was called threw; the exception is on its way.
     Pending,
     /// An exception that is not thrown yet.
-    Object(ZBox<ZendObject>),
+    Object(ObjectBox),
 }
 
 impl Thrown {
     /// Throws it.
     pub(crate) fn throw(self) {
         if let Self::Object(object) = self {
-            let mut value = object::into_value(object);
+            let mut value = object.into_value();
             // SAFETY: an exception object, whose reference the engine takes.
             unsafe { zend_throw_exception_object(&raw mut value) };
             std::mem::forget(value);
@@ -39,17 +39,17 @@ impl Thrown {
 
     /// Takes the exception that is on its way, so that PHP code can be called again, or the
     /// exception kept and thrown elsewhere. `Err` where it is none that may be caught: `exit()`.
-    pub(crate) fn catch(self) -> Result<ZBox<ZendObject>, Self> {
+    pub(crate) fn catch(self) -> Result<ObjectBox, Self> {
         if let Self::Object(object) = self {
             return Ok(object);
         }
         // SAFETY: this is the thread that runs PHP; the reference goes from the globals to the box.
         unsafe {
             let pending = &raw mut (*ext_php_rs_executor_globals()).exception;
-            match (*pending).as_mut() {
-                Some(exception) if exception.instance_of(ce::throwable()) => {
+            match NonNull::new(*pending) {
+                Some(exception) if (*(*exception.as_ptr()).ce).instance_of(ce::throwable()) => {
                     *pending = ptr::null_mut();
-                    Ok(ZBox::from_raw(exception))
+                    Ok(ObjectBox::from_raw(exception))
                 }
                 _ => Err(Self::Pending),
             }
@@ -105,7 +105,7 @@ pub(crate) fn cancelled_exception(status: &Status, trailers: &HeaderMap) -> Thro
 }
 
 /// As [`rpc_exception`], with what led to it.
-pub(crate) fn rpc_exception_from(status: &Status, previous: ZBox<ZendObject>) -> Thrown {
+pub(crate) fn rpc_exception_from(status: &Status, previous: ObjectBox) -> Thrown {
     rpc(exceptions::RPC.get(), status, &HeaderMap::new(), Some(previous))
 }
 
@@ -113,13 +113,13 @@ fn rpc(
     class: &'static ClassEntry,
     status: &Status,
     trailers: &HeaderMap,
-    previous: Option<ZBox<ZendObject>>,
+    previous: Option<ObjectBox>,
 ) -> Thrown {
     let code = StatusCode::from(status.code());
     let thrown = exception(class, status.message(), i64::from(code), previous);
     if let Thrown::Object(exception) = thrown {
         let outcome = fill(
-            &exception,
+            exception.get(),
             code,
             details::to_php(&decode_details(status.details())),
             metadata::to_php(trailers),
@@ -132,65 +132,60 @@ fn rpc(
 /// Sets what a `RpcException` has beside what every exception has. `details` and `trailers` are in
 /// the form in which its methods return them.
 pub(crate) fn fill(
-    exception: &ZendObject,
+    exception: Object<'_>,
     code: StatusCode,
     details: Zval,
     trailers: Zval,
 ) -> Result<(), Thrown> {
     let scope = exceptions::RPC.get();
     let code = code.into_zval(false).map_err(|e| error(format!("no case of StatusCode: {e}")))?;
-    object::write(scope, exception, exceptions::CODE, code);
-    object::write(scope, exception, exceptions::DETAILS, details);
-    object::write(scope, exception, exceptions::TRAILERS, trailers);
+    exception.write(scope, exceptions::CODE, code);
+    exception.write(scope, exceptions::DETAILS, details);
+    exception.write(scope, exceptions::TRAILERS, trailers);
     Ok(())
 }
 
 /// An exception object with file, line and trace of the PHP code that runs.
-fn exception(
-    class: &'static ClassEntry,
-    message: &str,
-    code: i64,
-    previous: Option<ZBox<ZendObject>>,
-) -> Thrown {
-    let exception = match object::instantiate(class) {
+fn exception(class: &'static ClassEntry, message: &str, code: i64, previous: Option<ObjectBox>) -> Thrown {
+    let exception = match ObjectBox::new(class) {
         Ok(exception) => exception,
         Err(thrown) => return thrown,
     };
     let base = if class.instance_of(ce::error()) { ce::error() } else { ce::exception() };
-    object::write(base, &exception, "message", zend::string(message.as_bytes()));
+    exception.get().write(base, "message", zend::string(message.as_bytes()));
     if code != 0 {
         let mut value = Zval::new();
         value.set_long(code);
-        object::write(base, &exception, "code", value);
+        exception.get().write(base, "code", value);
     }
     if let Some(previous) = previous {
-        object::write(base, &exception, "previous", object::into_value(previous));
+        exception.get().write(base, "previous", previous.into_value());
     }
     Thrown::Object(exception)
 }
 
 /// The status and trailers that a `RpcException` stands for; `None` for other objects.
-pub(crate) fn status_of(exception: &ZendObject) -> Option<(Status, HeaderMap)> {
+pub(crate) fn status_of(exception: Object<'_>) -> Option<(Status, HeaderMap)> {
     let scope = exceptions::RPC.get();
-    if !exception.instance_of(scope) {
+    if !exception.is_a(scope) {
         return None;
     }
     // A subclass may leave the parent's constructor out: what is missing then is Unknown and empty.
-    let code = object::read(scope, exception, exceptions::CODE);
-    let code = code.object().and_then(object::case_of).map_or(Code::Unknown, StatusCode::code);
+    let code = exception.read(scope, exceptions::CODE);
+    let code = Object::of(&code).and_then(Object::case).map_or(Code::Unknown, StatusCode::code);
     let message = message_of(exception);
-    let details = object::read(scope, exception, exceptions::DETAILS);
+    let details = exception.read(scope, exceptions::DETAILS);
     let details = details.array().map(details::from_normal_form).unwrap_or_default();
-    let trailers = object::read(scope, exception, exceptions::TRAILERS);
+    let trailers = exception.read(scope, exceptions::TRAILERS);
     let trailers = trailers.array().map(metadata::from_normal_form).unwrap_or_default();
     let packed = viaduct::status::encode_details(code, &message, &details);
     Some((Status::with_details(code, message, packed), trailers))
 }
 
 /// The message of an exception; what is not UTF-8 in it is replaced.
-pub(crate) fn message_of(exception: &ZendObject) -> String {
-    let base = if exception.instance_of(ce::error()) { ce::error() } else { ce::exception() };
-    let message = object::read(base, exception, "message");
+pub(crate) fn message_of(exception: Object<'_>) -> String {
+    let base = if exception.is_a(ce::error()) { ce::error() } else { ce::exception() };
+    let message = exception.read(base, "message");
     message.zend_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()).unwrap_or_default()
 }
 

@@ -16,7 +16,7 @@ use viaduct::codec::Message;
 use viaduct::error::quote;
 
 use crate::errors::{self, Thrown};
-use crate::zend::object::{self, Method};
+use crate::zend::object::{Method, Object, ObjectBox};
 use crate::zend::{class_name, find_class, type_name};
 
 /// The bytes of a message that is to be sent.
@@ -44,9 +44,8 @@ pub(crate) fn payload<'a>(value: &'a Zval, what: &str) -> Result<Payload<'a>, Th
     if let Some(text) = value.zend_str() {
         return Ok(Payload::Given(text));
     }
-    let method = value
-        .object()
-        .and_then(|object| Some((object, Method::find(object.get_class_entry(), "serializetostring")?)));
+    let method = Object::of(value)
+        .and_then(|object| Some((object, Method::find(object.class(), "serializetostring")?)));
     let Some((message, method)) = method else {
         return Err(errors::invalid_argument(format!(
             "{what} is of type {}; expected a string (the payload as it is) or a google/protobuf object \
@@ -58,7 +57,7 @@ pub(crate) fn payload<'a>(value: &'a Zval, what: &str) -> Result<Payload<'a>, Th
     if !result.is_string() {
         return Err(errors::invalid_argument(format!(
             "{}::serializeToString() returned a value of type {}; expected a string",
-            class_name(message.get_class_entry()),
+            class_name(message.class()),
             type_name(&result)
         )));
     }
@@ -173,12 +172,12 @@ impl MessageClass {
 
     /// `$message = new $class(); $message->mergeFromString($bytes);` What that throws is passed on.
     pub(crate) fn decode(&self, message: &Message) -> Result<Zval, Thrown> {
-        let object = object::instantiate(self.class)?;
+        let object = ObjectBox::new(self.class)?;
         if let Some(constructor) = self.constructor {
-            constructor.call(&object, &mut [])?;
+            constructor.call(object.get(), &mut [])?;
         }
-        self.merge.call(&object, &mut [to_string(message)])?;
-        Ok(object::into_value(object))
+        self.merge.call(object.get(), &mut [to_string(message)])?;
+        Ok(object.into_value())
     }
 
     #[cold]
@@ -187,13 +186,13 @@ impl MessageClass {
             Ok(previous) => previous,
             Err(thrown) => return thrown,
         };
-        if !previous.instance_of(ce::exception()) {
+        if !previous.get().is_a(ce::exception()) {
             return Thrown::Object(previous);
         }
         let status = Status::internal(format!(
             "the {what} does not parse as {}: {}",
             class_name(self.class),
-            errors::message_of(&previous)
+            errors::message_of(previous.get())
         ));
         errors::rpc_exception_from(&status, previous)
     }

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use ext_php_rs::args::Arg;
-use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::{FunctionBuilder, ModuleBuilder};
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use viaduct::codec::{Deframer, Encoding, Message, frame};
 
 use crate::api::status;
 use crate::errors::{self, Thrown};
 use crate::message::{self, Decoder};
 use crate::zend::call::{Call, Throwable, handler};
+use crate::zend::object::ObjectBox;
 use crate::{metadata, zend};
 
 pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
@@ -83,7 +83,7 @@ fn round_trip(call: Call<'_>) -> Result<Zval, Thrown> {
 }
 
 /// The status that an exception stands for; null for those that are not ours.
-fn status_of(call: Call<'_>) -> Result<Option<ZBox<ZendObject>>, Thrown> {
+fn status_of(call: Call<'_>) -> Result<Option<ObjectBox>, Thrown> {
     let Throwable(exception) = call.arguments(1..=1)?.get(0)?;
     errors::status_of(exception).map(|(status, _)| status::object_of(&status)).transpose()
 }

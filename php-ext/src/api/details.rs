@@ -1,13 +1,13 @@
 //! The details of a status: `list<array{type: string, value: string}>`.
 
-use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use viaduct::status::Detail;
 
 use crate::errors::{self, Thrown};
 use crate::message;
 use crate::zend::array::Entries;
 use crate::zend::class::empty_array;
-use crate::zend::object::{self, Method};
+use crate::zend::object::{Method, Object, ObjectBox};
 use crate::zend::{class_name, find_class, string, type_name};
 
 /// What stands before the name of a type, where nothing else is said.
@@ -42,7 +42,7 @@ pub(crate) fn from_normal_form(list: &ZendHashTable) -> Vec<Detail> {
 pub(crate) fn from_php(list: &ZendHashTable) -> Result<Vec<Detail>, Thrown> {
     let mut details = Vec::with_capacity(list.len());
     for (key, element) in Entries::of(list) {
-        let detail = match (element.array(), element.object()) {
+        let detail = match (element.array(), Object::of(element)) {
             (Some(array), _) => pair(array),
             (_, Some(message)) => Some(pack(message, &key.text())?),
             _ => None,
@@ -78,20 +78,20 @@ fn pair(array: &ZendHashTable) -> Option<Detail> {
 }
 
 /// Puts a google/protobuf object into its envelope: `Google\Protobuf\Any::pack()` knows its type.
-fn pack(message: &ZendObject, key: &str) -> Result<Detail, Thrown> {
+fn pack(message: Object<'_>, key: &str) -> Result<Detail, Thrown> {
     // The list may hold it by reference, and what is called may write there.
-    let held = object::share(message);
-    let Some(message) = held.object() else { return Err(Thrown::Pending) };
+    let held = message.share();
+    let message = held.get();
     let refuse = |why: &str| {
         errors::invalid_argument(format!(
             "details[{key}] is an object of {}, {why}; expected array{{type: string, value: string}} or a \
              google/protobuf object",
-            class_name(message.get_class_entry())
+            class_name(message.class())
         ))
     };
     // Both runtimes have these classes. `pack` of the PHP runtime ends the script for other objects.
     let base = find_class(&ZendStr::new("Google\\Protobuf\\Internal\\Message", false))?;
-    if !base.is_some_and(|base| message.instance_of(base)) {
+    if !base.is_some_and(|base| message.is_a(base)) {
         return Err(refuse("which is no google/protobuf message"));
     }
     let class = find_class(&ZendStr::new("Google\\Protobuf\\Any", false))?;
@@ -103,17 +103,17 @@ fn pack(message: &ZendObject, key: &str) -> Result<Detail, Thrown> {
     let Some((class, pack, type_url, value)) = methods else {
         return Err(refuse("which needs the class Google\\Protobuf\\Any"));
     };
-    let any = if message.instance_of(class) {
+    let any = if message.is_a(class) {
         None
     } else {
-        let any = object::instantiate(class)?;
+        let any = ObjectBox::new(class)?;
         if let Some(Some(constructor)) = Method::constructor(class) {
-            constructor.call(&any, &mut [])?;
+            constructor.call(any.get(), &mut [])?;
         }
-        pack.call(&any, &mut [object::share(message)])?;
+        pack.call(any.get(), &mut [message.share().into_value()])?;
         Some(any)
     };
-    let any: &ZendObject = any.as_deref().unwrap_or(message);
+    let any = any.as_ref().map_or(message, ObjectBox::get);
     let (type_url, value) = (type_url.call(any, &mut [])?, value.call(any, &mut [])?);
     match (type_url.zend_str(), value.zend_str()) {
         (Some(type_url), Some(value)) => Ok(Detail {

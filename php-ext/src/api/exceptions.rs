@@ -8,7 +8,7 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::ZEND_ACC_PRIVATE;
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ce};
 
 use super::details;
@@ -17,7 +17,7 @@ use crate::errors::{self, Thrown};
 use crate::metadata;
 use crate::zend::call::{Call, Case, Throwable, handler};
 use crate::zend::class::{Plain, Type, declare, empty_array};
-use crate::zend::{object, string, sys};
+use crate::zend::{string, sys};
 
 pub(crate) static RPC: Plain = Plain::new();
 pub(crate) static CANCELLED: Plain = Plain::new();
@@ -107,20 +107,20 @@ fn construct(call: Call<'_>) -> Result<(), Thrown> {
     let base = ce::exception();
     // A subclass may have a message of its own as the property's default.
     if let Some(message) = message.filter(|message| !message.is_empty()) {
-        object::write(base, this, "message", string(message.as_bytes()));
+        this.write(base, "message", string(message.as_bytes()));
     }
     let mut number = Zval::new();
     number.set_long(i64::from(code));
-    object::write(base, this, "code", number);
+    this.write(base, "code", number);
     if let Some(Throwable(previous)) = previous {
-        object::write(base, this, "previous", object::share(previous));
+        this.write(base, "previous", previous.share().into_value());
     }
     errors::fill(this, code, details::to_php(&details), metadata::to_php(&trailers))
 }
 
 fn status_code(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
-    let code = object::read(RPC.get(), call.object()?, CODE);
+    let code = call.object()?.read(RPC.get(), CODE);
     if code.is_object() {
         return Ok(code);
     }
@@ -138,6 +138,5 @@ fn trailers(call: Call<'_>) -> Result<Zval, Thrown> {
 
 fn property(call: Call<'_>, name: &str) -> Result<Zval, Thrown> {
     call.no_arguments()?;
-    let this: &ZendObject = call.object()?;
-    Ok(object::read(RPC.get(), this, name))
+    Ok(call.object()?.read(RPC.get(), name))
 }

@@ -2,12 +2,11 @@
 
 use std::sync::OnceLock;
 
-use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{ZEND_ACC_PUBLIC, object_properties_init, std_object_handlers, zend_objects_new};
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::types::ZendObject;
 use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
 use viaduct::Status;
 use viaduct::status::decode_details;
@@ -17,7 +16,8 @@ use super::status_code::StatusCode;
 use crate::errors::{self, Thrown};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{FINAL, Plain, Type, declare};
-use crate::zend::{object, string, sys};
+use crate::zend::object::{Object, ObjectBox};
+use crate::zend::{string, sys};
 
 static CLASS: Plain = Plain::new();
 
@@ -63,13 +63,13 @@ unsafe extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
 }
 
 /// A `Viaduct\Status`.
-pub(crate) fn object_of(status: &Status) -> Result<ZBox<ZendObject>, Thrown> {
+pub(crate) fn object_of(status: &Status) -> Result<ObjectBox, Thrown> {
     let class = CLASS.get();
-    let object = object::instantiate(class)?;
+    let object = ObjectBox::new(class)?;
     let code = StatusCode::from(status.code()).into_zval(false);
-    object::write(class, &object, "code", code.map_err(|e| errors::error(e.to_string()))?);
-    object::write(class, &object, "message", string(status.message().as_bytes()));
-    object::write(class, &object, "details", details::to_php(&decode_details(status.details())));
+    object.get().write(class, "code", code.map_err(|e| errors::error(e.to_string()))?);
+    object.get().write(class, "message", string(status.message().as_bytes()));
+    object.get().write(class, "details", details::to_php(&decode_details(status.details())));
     Ok(object)
 }
 
@@ -79,6 +79,6 @@ fn construct(_: Call<'_>) -> Result<(), Thrown> {
 
 fn is_ok(call: Call<'_>) -> Result<bool, Thrown> {
     call.no_arguments()?;
-    let code: Zval = object::read(CLASS.get(), call.object()?, "code");
-    Ok(code.object().and_then(object::case_of) == Some(StatusCode::Ok))
+    let code = call.object()?.read(CLASS.get(), "code");
+    Ok(Object::of(&code).and_then(Object::case) == Some(StatusCode::Ok))
 }

@@ -2,18 +2,20 @@
 
 use std::any::Any;
 use std::ffi::CString;
+use std::marker::PhantomData;
 use std::ops::{Deref, RangeInclusive};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{zend_is_callable, zend_wrong_parameters_count_error};
-use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
-use ext_php_rs::zend::ExecuteData;
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use ext_php_rs::zend::{ExecuteData, ce};
 
+use super::exception_pending;
+use super::object::Object;
 use super::sys::{self, expected};
-use super::{exception_pending, object};
 use crate::errors::{self, Thrown};
 
 /// Makes a function that PHP can call of `fn(Call<'_>) -> Result<impl IntoZval, Thrown>`.
@@ -39,7 +41,7 @@ pub(crate) fn enter<R: IntoZval>(
     result: &mut Zval,
     function: impl FnOnce(Call<'_>) -> Result<R, Thrown>,
 ) {
-    let call = Call { frame };
+    let call = Call::new(frame);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let value = function(call)?;
         value.set_zval(result, false).map_err(|e| errors::error(format!("cannot return the value: {e}")))
@@ -64,33 +66,37 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
 /// A call from PHP. It lasts until the function returns, across suspensions of the fiber too.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
-    frame: &'a ExecuteData,
+    // Not `&'a`: the engine converts arguments where they are.
+    frame: NonNull<ExecuteData>,
+    lifetime: PhantomData<&'a Zval>,
 }
 
 impl<'a> Call<'a> {
     /// `frame` as the engine gave it.
-    pub(crate) fn new(frame: &'a ExecuteData) -> Self {
-        Self { frame }
+    pub(crate) fn new(frame: &'a mut ExecuteData) -> Self {
+        Self { frame: NonNull::from(frame), lifetime: PhantomData }
     }
 
     /// The object whose method is called.
-    pub(crate) fn object(self) -> Result<&'a ZendObject, Thrown> {
-        self.frame.This.object().ok_or_else(|| errors::error("the method needs an object".into()))
+    pub(crate) fn object(self) -> Result<Object<'a>, Thrown> {
+        // SAFETY: the frame is live.
+        Object::of(unsafe { &(*self.frame.as_ptr()).This })
+            .ok_or_else(|| errors::error("the method needs an object".into()))
     }
 
     /// The Rust side of the object whose method is called.
     pub(crate) fn this<T: RegisteredClass>(self) -> Result<&'a T, Thrown> {
-        ZendClassObject::<T>::from_zend_obj(self.object()?)
-            .map(|object| &**object)
+        self.object()?
+            .rust::<T>()
             .ok_or_else(|| errors::error(format!("the {} was not constructed", T::CLASS_NAME)))
     }
 
     /// The arguments, after a look at their number.
     pub(crate) fn arguments(self, range: RangeInclusive<u32>) -> Result<Arguments<'a>, Thrown> {
-        // SAFETY: the union's members are all u32.
-        let count = unsafe { self.frame.This.u2.num_args };
+        // SAFETY: the frame is live, and the union's members are all u32.
+        let count = unsafe { (*self.frame.as_ptr()).This.u2.num_args };
         if range.contains(&count) {
-            return Ok(Arguments { frame: self.frame, count });
+            return Ok(Arguments { frame: self.frame, count, lifetime: PhantomData });
         }
         // SAFETY: throws, and keeps nothing.
         unsafe { zend_wrong_parameters_count_error(*range.start(), *range.end()) };
@@ -106,8 +112,9 @@ impl<'a> Call<'a> {
 /// The arguments of a call, numbered from 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Arguments<'a> {
-    frame: &'a ExecuteData,
+    frame: NonNull<ExecuteData>,
     count: u32,
+    lifetime: PhantomData<&'a Zval>,
 }
 
 impl<'a> Arguments<'a> {
@@ -124,7 +131,7 @@ impl<'a> Arguments<'a> {
             return None;
         }
         // SAFETY: the arguments follow the frame's head; there are `count`.
-        let mut slot = unsafe { ptr::from_ref(self.frame).cast::<Zval>().add(HEAD + n as usize).cast_mut() };
+        let mut slot = unsafe { self.frame.as_ptr().cast::<Zval>().add(HEAD + n as usize) };
         // SAFETY: as above; a reference holds a value.
         unsafe {
             if let Some(inner) = (*slot).reference_mut() {
@@ -243,7 +250,7 @@ engine_type!(bool, expected::BOOL, |slot, number| {
     })
 });
 engine_type!(&'a ZendHashTable, expected::ARRAY, |slot, _number| (*slot).array());
-engine_type!(&'a ZendObject, expected::OBJECT, |slot, _number| (*slot).object());
+engine_type!(Object<'a>, expected::OBJECT, |slot, _number| Object::of(&*slot));
 // `mixed`: never refused.
 engine_type!(&'a Zval, expected::OBJECT, |slot, _number| slot.as_ref());
 engine_type!(Callable<'a>, expected::CALLABLE, |slot, _number| {
@@ -270,7 +277,7 @@ impl<T> Deref for Instance<'_, T> {
 impl<'a, E: RegisteredClass + TryFrom<i64>> Argument<'a> for Case<E> {
     unsafe fn read(slot: *mut Zval, _: u32) -> Result<Self, Refused> {
         // SAFETY: the caller's.
-        unsafe { &*slot }.object().and_then(object::case_of).map(Case).ok_or(Refused)
+        Object::of(unsafe { &*slot }).and_then(Object::case).map(Case).ok_or(Refused)
     }
 
     #[cold]
@@ -283,9 +290,8 @@ impl<'a, E: RegisteredClass + TryFrom<i64>> Argument<'a> for Case<E> {
 impl<'a, T: RegisteredClass> Argument<'a> for Instance<'a, T> {
     unsafe fn read(slot: *mut Zval, _: u32) -> Result<Self, Refused> {
         // SAFETY: the caller's; the frame holds the object for 'a.
-        let object: &'a Zval = unsafe { &*slot };
-        let found = object.object().and_then(ZendClassObject::<T>::from_zend_obj);
-        found.map(|object| Instance(&**object)).ok_or(Refused)
+        let object = Object::of(unsafe { &*slot });
+        object.and_then(Object::rust::<T>).map(Instance).ok_or(Refused)
     }
 
     #[cold]
@@ -296,13 +302,12 @@ impl<'a, T: RegisteredClass> Argument<'a> for Instance<'a, T> {
 }
 
 /// An argument that is a `\Throwable`.
-pub(crate) struct Throwable<'a>(pub(crate) &'a ZendObject);
+pub(crate) struct Throwable<'a>(pub(crate) Object<'a>);
 
 impl<'a> Argument<'a> for Throwable<'a> {
     unsafe fn read(slot: *mut Zval, _: u32) -> Result<Self, Refused> {
         // SAFETY: the caller's; the frame holds the object for 'a.
-        let value: &'a Zval = unsafe { &*slot };
-        let object = value.object().filter(|object| object.instance_of(ext_php_rs::zend::ce::throwable()));
+        let object = Object::of(unsafe { &*slot }).filter(|object| object.is_a(ce::throwable()));
         object.map(Throwable).ok_or(Refused)
     }
 

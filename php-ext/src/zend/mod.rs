@@ -53,8 +53,8 @@ pub(crate) fn find_class(name: &ZendStr) -> Result<Option<&'static ClassEntry>, 
 /// The type of a value, as PHP names it in its own messages: `int`, `array`, `Foo\Bar`.
 pub(crate) fn type_name(value: &Zval) -> String {
     let value = value.dereference();
-    if let Some(object) = value.object() {
-        return class_name(object.get_class_entry());
+    if let Some(object) = object::Object::of(value) {
+        return class_name(object.class());
     }
     let name = match value {
         v if v.is_null() => "null",
