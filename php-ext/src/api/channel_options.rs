@@ -1,0 +1,129 @@
+//! `Viaduct\ChannelOptions`
+
+use std::time::Duration;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{DataType, MethodFlags};
+use ext_php_rs::types::ZendStr;
+use viaduct::codec::Encoding;
+
+use super::compression::Compression;
+use super::range::{BYTES, authority, header_text, integer, positive_seconds};
+use crate::errors::{self, Thrown};
+use crate::zend::call::{Call, Case};
+use crate::zend::class::{Class, rust_class};
+
+/// How a channel behaves.
+pub(crate) struct ChannelOptions {
+    pub(crate) values: ChannelOptionValues,
+}
+
+/// The options in the core's terms. Spans are more than zero and at most ten years.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ChannelOptionValues {
+    pub(crate) max_receive_bytes: usize,
+    pub(crate) max_send_bytes: Option<usize>,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) keepalive_timeout: Duration,
+    pub(crate) keepalive_without_calls: bool,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) initial_backoff: Duration,
+    /// At least `initial_backoff`.
+    pub(crate) max_backoff: Duration,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) authority: Option<String>,
+    pub(crate) compression: Encoding,
+    pub(crate) wait_for_ready: bool,
+}
+
+impl Default for ChannelOptionValues {
+    fn default() -> Self {
+        Self {
+            max_receive_bytes: 4_194_304,
+            max_send_bytes: None,
+            keepalive: None,
+            keepalive_timeout: Duration::from_secs(20),
+            keepalive_without_calls: false,
+            connect_timeout: Duration::from_secs(20),
+            idle_timeout: None,
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(120),
+            user_agent: None,
+            authority: None,
+            compression: Encoding::Identity,
+            wait_for_ready: false,
+        }
+    }
+}
+
+rust_class!(ChannelOptions, "Viaduct\\ChannelOptions");
+
+impl Class for ChannelOptions {
+    const CONSTRUCTOR: MethodFlags = MethodFlags::Public;
+
+    fn signature(constructor: FunctionBuilder<'_>) -> FunctionBuilder<'_> {
+        let int = |name, default| Arg::new(name, DataType::Long).default(default);
+        let float = |name, default| Arg::new(name, DataType::Double).default(default);
+        let bool = |name| Arg::new(name, DataType::Bool).default("false");
+        let nullable = |name, of| Arg::new(name, of).allow_null().default("null");
+        constructor
+            .arg(int("maxReceiveBytes", "4194304"))
+            .arg(nullable("maxSendBytes", DataType::Long))
+            .arg(nullable("keepalive", DataType::Double))
+            .arg(float("keepaliveTimeout", "20.0"))
+            .arg(bool("keepaliveWithoutCalls"))
+            .arg(float("connectTimeout", "20.0"))
+            .arg(nullable("idleTimeout", DataType::Double))
+            .arg(float("initialBackoff", "1.0"))
+            .arg(float("maxBackoff", "120.0"))
+            .arg(nullable("userAgent", DataType::String))
+            .arg(nullable("authority", DataType::String))
+            .arg(
+                Arg::new("compression", DataType::object("Viaduct\\Compression"))
+                    .default("Viaduct\\Compression::None"),
+            )
+            .arg(bool("waitForReady"))
+            .required_args(0)
+    }
+
+    fn construct(call: Call<'_>) -> Result<Self, Thrown> {
+        let a = call.arguments(0..=13)?;
+        // All types first, as PHP's own functions do; then the ranges.
+        let max_receive_bytes = a.get_or(0, 4_194_304)?;
+        let max_send_bytes = a.nullable(1)?;
+        let keepalive = a.nullable(2)?;
+        let keepalive_timeout = a.get_or(3, 20.0)?;
+        let keepalive_without_calls = a.get_or(4, false)?;
+        let connect_timeout = a.get_or(5, 20.0)?;
+        let idle_timeout = a.nullable(6)?;
+        let initial_backoff = a.get_or(7, 1.0)?;
+        let max_backoff = a.get_or(8, 120.0)?;
+        let user_agent = a.nullable::<&ZendStr>(9)?;
+        let host = a.nullable::<&ZendStr>(10)?;
+        let Case(compression) = a.get_or(11, Case(Compression::None))?;
+        let wait_for_ready = a.get_or(12, false)?;
+        if max_backoff < initial_backoff {
+            return Err(errors::invalid_argument(format!(
+                "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
+            )));
+        }
+        let values = ChannelOptionValues {
+            max_receive_bytes: integer("maxReceiveBytes", max_receive_bytes, BYTES)?,
+            max_send_bytes: max_send_bytes.map(|n| integer("maxSendBytes", n, BYTES)).transpose()?,
+            keepalive: keepalive.map(|s| positive_seconds("keepalive", s)).transpose()?,
+            keepalive_timeout: positive_seconds("keepaliveTimeout", keepalive_timeout)?,
+            keepalive_without_calls,
+            connect_timeout: positive_seconds("connectTimeout", connect_timeout)?,
+            idle_timeout: idle_timeout.map(|s| positive_seconds("idleTimeout", s)).transpose()?,
+            initial_backoff: positive_seconds("initialBackoff", initial_backoff)?,
+            max_backoff: positive_seconds("maxBackoff", max_backoff)?,
+            user_agent: user_agent.map(|text| header_text("userAgent", text)).transpose()?,
+            authority: host.map(|text| authority("authority", text)).transpose()?,
+            compression: compression.into(),
+            wait_for_ready,
+        };
+        Ok(Self { values })
+    }
+}

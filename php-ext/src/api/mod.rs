@@ -1,0 +1,39 @@
+//! The namespace `Viaduct`: one file per class, as in `stubs/`.
+
+pub(crate) mod channel_options;
+pub(crate) mod compression;
+pub(crate) mod connectivity_state;
+pub(crate) mod credentials;
+pub(crate) mod details;
+pub(crate) mod exceptions;
+pub(crate) mod method_kind;
+pub(crate) mod range;
+pub(crate) mod server_credentials;
+pub(crate) mod server_options;
+pub(crate) mod status;
+pub(crate) mod status_code;
+
+use crate::errors::startup_failure;
+use crate::zend::call::panic_message;
+use crate::zend::class::register_enum;
+
+/// MINIT, for `#[php(startup = …)]`: the enums, and the classes without Rust data, which
+/// `ModuleBuilder` would not register as the stubs have them. 0 is success.
+pub(crate) extern "C" fn startup(_: i32, _: i32) -> i32 {
+    let failure = match std::panic::catch_unwind(register) {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => panic_message(&*panic),
+    };
+    startup_failure(&format!("cannot register the classes: {failure}"));
+    -1
+}
+
+fn register() -> ext_php_rs::error::Result<()> {
+    register_enum::<status_code::StatusCode>()?;
+    register_enum::<method_kind::MethodKind>()?;
+    register_enum::<connectivity_state::ConnectivityState>()?;
+    register_enum::<compression::Compression>()?;
+    exceptions::register()?;
+    status::register()
+}

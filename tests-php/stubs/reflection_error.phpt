@@ -1,0 +1,53 @@
+--TEST--
+The comparison with the stubs sees every kind of difference
+--EXTENSIONS--
+grpc
+--INI--
+pcre.jit=0
+--FILE--
+<?php
+require __DIR__ . '/../support/stubs.php';
+
+$stubs = sys_get_temp_dir() . '/viaduct-stubs-' . getmypid();
+mkdir($stubs);
+foreach (glob(__DIR__ . '/../../php-ext/stubs/*.stub.php') as $file) {
+    copy($file, "$stubs/" . basename($file));
+}
+$change = function (string $file, string $from, string $to) use ($stubs): void {
+    $code = file_get_contents("$stubs/$file");
+    assert(str_contains($code, $from));
+    file_put_contents("$stubs/$file", str_replace($from, $to, $code));
+};
+$change('StatusCode.stub.php', 'case DataLoss = 15;', 'case DataLoss = 20;');
+$change('Compression.stub.php', 'case Deflate = 2;', '');
+$change('Credentials.stub.php', 'insecure()', 'plaintext()');
+$change('Status.stub.php', 'public readonly string $message', 'public string $message');
+$change('Status.stub.php', '): bool', '): ?bool');
+$change('ServerOptions.stub.php', 'final class', 'class');
+$change('ServerOptions.stub.php', '$concurrency = 256', '$concurrency = 255');
+$change('ChannelOptions.stub.php', '?int $maxSendBytes', '?int $maxsendBytes');
+$change('ChannelOptions.stub.php', '= Compression::None', '= Compression::Gzip');
+$change('exceptions.stub.php', 'class LogicException extends \LogicException', 'class LogicException extends \RuntimeException');
+
+$mine = '/^Viaduct.(StatusCode|Compression|Credentials|Status|ServerOptions|ChannelOptions|LogicException|Nothing)\b/';
+foreach (compareWithStubs($stubs, ['Viaduct\Status', 'Viaduct\Nothing']) as $difference) {
+    if (preg_match($mine, $difference)) {
+        echo strtok($difference, "\n"), "\n";
+    }
+}
+array_map('unlink', glob("$stubs/*"));
+rmdir($stubs);
+?>
+--EXPECT--
+Viaduct\Status is named as pending, but the extension has it: take it off the list
+Viaduct\Nothing is named as pending, but no stub has it
+Viaduct\ChannelOptions::__construct()
+Viaduct\Credentials::plaintext() is missing in the extension
+Viaduct\ServerOptions
+Viaduct\ServerOptions::__construct()
+Viaduct\Status::$message
+Viaduct\Status::isOk()
+Viaduct\StatusCode::DataLoss
+Viaduct\LogicException
+Viaduct\Compression::Deflate is missing in the stubs: public case 2
+Viaduct\Credentials::insecure() is missing in the stubs: public static (): Viaduct\Credentials

@@ -1,0 +1,45 @@
+--TEST--
+Credentials and ServerCredentials: what does not go together; no copies
+--EXTENSIONS--
+grpc
+--FILE--
+<?php
+require __DIR__ . '/../support/refuse.php';
+
+use Viaduct\{Credentials, ServerCredentials};
+
+refuse(fn() => new Credentials());
+refuse(fn() => new ServerCredentials());
+refuse(fn() => Credentials::tls(cert: 'x'));
+refuse(fn() => Credentials::tls(key: 'x'));
+refuse(fn() => Credentials::tls(serverName: ''));
+refuse(fn() => Credentials::tls(serverName: "gr\u{fc}n"));
+refuse(fn() => Credentials::tls(ca: []));
+refuse(fn() => Credentials::insecure(1));
+refuse(fn() => ServerCredentials::tls('', 'x'));
+refuse(fn() => ServerCredentials::tls('x', 'x', ''));
+refuse(fn() => ServerCredentials::tls('x'));
+refuse(fn() => ServerCredentials::tls(key: 'x'));
+refuseCopies(Credentials::insecure());
+refuse(fn() => (new ReflectionClass(Credentials::class))->newInstanceWithoutConstructor());
+refuse(fn() => (new ReflectionMethod(Credentials::class, '__construct'))->invoke(Credentials::insecure()));
+?>
+--EXPECT--
+Error: Call to private Viaduct\Credentials::__construct() from global scope
+Error: Call to private Viaduct\ServerCredentials::__construct() from global scope
+Viaduct\InvalidArgumentException: cert is given without key; expected both, or neither
+Viaduct\InvalidArgumentException: key is given without cert; expected both, or neither
+Viaduct\InvalidArgumentException: serverName is ""; expected a host name or an IP address
+Viaduct\InvalidArgumentException: serverName is "grün"; expected a host name or an IP address
+TypeError: Viaduct\Credentials::tls(): Argument #1 ($ca) must be of type ?string, array given
+ArgumentCountError: Viaduct\Credentials::insecure() expects exactly 0 arguments, 1 given
+Viaduct\InvalidArgumentException: cert is empty; expected a PEM text
+Viaduct\InvalidArgumentException: clientCa is empty; expected a PEM text
+ArgumentCountError: Viaduct\ServerCredentials::tls() expects at least 2 arguments, 1 given
+ArgumentCountError: Viaduct\ServerCredentials::tls(): Argument #1 ($cert) not passed
+Error: Trying to clone an uncloneable object of class Viaduct\Credentials
+Exception: Serialization of 'Viaduct\Credentials' is not allowed
+Exception: Unserialization of 'Viaduct\Credentials' is not allowed
+Error: Cannot create dynamic property Viaduct\Credentials::$anything
+ReflectionException: Class Viaduct\Credentials is an internal class marked as final that cannot be instantiated without invoking its constructor
+Error: the Viaduct\Credentials is constructed already
