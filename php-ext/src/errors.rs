@@ -24,24 +24,33 @@ pub(crate) enum Thrown {
     Pending,
     /// An exception that is not thrown yet.
     Object(ObjectBox),
+    /// A fatal error struck in a fiber: the engine unwinds as soon as our frames are gone.
+    Bailout,
 }
 
 impl Thrown {
     /// Throws it.
     pub(crate) fn throw(self) {
-        if let Self::Object(object) = self {
-            let mut value = object.into_value();
-            // SAFETY: an exception object, whose reference the engine takes.
-            unsafe { zend_throw_exception_object(&raw mut value) };
-            std::mem::forget(value);
+        match self {
+            Self::Pending => {}
+            Self::Object(object) => {
+                let mut value = object.into_value();
+                // SAFETY: an exception object, whose reference the engine takes.
+                unsafe { zend_throw_exception_object(&raw mut value) };
+                std::mem::forget(value);
+            }
+            // SAFETY: whoever throws has nothing left to drop.
+            Self::Bailout => unsafe { ext_php_rs::zend::bailout() },
         }
     }
 
     /// Takes the exception that is on its way, so that PHP code can be called again, or the
     /// exception kept and thrown elsewhere. `Err` where it is none that may be caught: `exit()`.
     pub(crate) fn catch(self) -> Result<ObjectBox, Self> {
-        if let Self::Object(object) = self {
-            return Ok(object);
+        match self {
+            Self::Object(object) => return Ok(object),
+            Self::Bailout => return Err(self),
+            Self::Pending => {}
         }
         // SAFETY: this is the thread that runs PHP; the reference goes from the globals to the box.
         unsafe {
@@ -87,6 +96,58 @@ pub(crate) fn runtime(message: impl Into<String>) -> Thrown {
 #[cold]
 pub(crate) fn error(message: String) -> Thrown {
     exception(ce::error(), &message, 0, None)
+}
+
+/// A `\TypeError`.
+#[cold]
+pub(crate) fn type_error(message: String) -> Thrown {
+    exception(ce::type_error(), &message, 0, None)
+}
+
+/// `exit()`, once more: it unwinds to the end of the script.
+pub(crate) fn exit() -> Thrown {
+    // SAFETY: throws the engine's own exception for it; the exit status has been set before.
+    unsafe { zend::sys::zend_throw_unwind_exit() };
+    Thrown::Pending
+}
+
+/// Takes an `exit()` that is on its way. Whether there was one.
+pub(crate) fn take_exit() -> bool {
+    // SAFETY: this is the thread that runs PHP; the reference goes from the globals to the box.
+    unsafe {
+        let pending = &raw mut (*ext_php_rs_executor_globals()).exception;
+        match NonNull::new(*pending) {
+            Some(exception) if zend::sys::zend_is_unwind_exit(exception.as_ptr()) => {
+                *pending = ptr::null_mut();
+                drop(ObjectBox::from_raw(exception));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The whole text of an exception: class, message, file, line, trace, and what led to it.
+pub(crate) fn describe(exception: Object<'_>) -> String {
+    let text = zend::object::Method::find(exception.class(), "__tostring")
+        .map(|method| method.call(exception, &mut []))
+        .transpose();
+    match text {
+        Ok(Some(text)) => text.zend_str().map(|t| String::from_utf8_lossy(t.as_bytes()).into_owned()),
+        // An exception whose text throws an exception.
+        Ok(None) => None,
+        Err(thrown) => thrown.catch().map(drop).ok().and(None),
+    }
+    .unwrap_or_else(|| format!("{}: {}", zend::class_name(exception.class()), message_of(exception)))
+}
+
+/// Writes to PHP's error log.
+pub(crate) fn log(message: &str) {
+    // LOG_ERR
+    const SEVERITY: std::ffi::c_int = 3;
+    let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
+    // SAFETY: the text lives until the function returns.
+    unsafe { zend::sys::php_log_err_with_severity(text.as_ptr(), SEVERITY) };
 }
 
 /// The exception for a call that did not end Ok: a `CancelledException` where the code is Cancelled,

@@ -1,26 +1,38 @@
 //! The PHP extension `grpc.so`: the list of classes; nothing else.
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-// The classes of channels, calls and servers, which read the rest, are still to come.
-#![allow(dead_code)]
 // Nothing here is public but the function that `php_module` writes.
 #![allow(missing_docs)]
 
 mod api;
+mod callable;
 mod errors;
+mod fiber;
+mod lifecycle;
 mod message;
 mod metadata;
 #[cfg(feature = "probe")]
 mod probe;
+mod scheduler;
+mod serve;
 mod zend;
 
 use ext_php_rs::prelude::*;
 
+use api::bidi_stream::BidiStream;
+use api::channel::Channel;
 use api::channel_options::ChannelOptions;
+use api::client_stream::ClientStream;
+use api::context::Context;
 use api::credentials::Credentials;
+use api::request_stream::RequestStream;
+use api::server::Server;
 use api::server_credentials::ServerCredentials;
 use api::server_options::ServerOptions;
+use api::server_stream::ServerStream;
 use api::startup;
+use api::task::Task;
+use api::unary_call::UnaryCall;
 
 // `startup` registers the enums, the exceptions and Status.
 #[php_module]
@@ -28,11 +40,22 @@ use api::startup;
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
     let module = module
         .name("grpc")
+        .request_shutdown_function(lifecycle::request_shutdown)
+        .shutdown_function(lifecycle::module_shutdown)
         .class::<Credentials>()
         .class::<ServerCredentials>()
         .class::<ChannelOptions>()
-        .class::<ServerOptions>();
+        .class::<ServerOptions>()
+        .class::<Channel>()
+        .class::<UnaryCall>()
+        .class::<ServerStream>()
+        .class::<ClientStream>()
+        .class::<BidiStream>()
+        .class::<Task>()
+        .class::<Server>()
+        .class::<Context>()
+        .class::<RequestStream>();
     #[cfg(feature = "probe")]
     let module = probe::register(module);
-    module
+    api::functions::functions().into_iter().fold(module, ModuleBuilder::function)
 }

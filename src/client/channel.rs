@@ -16,6 +16,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, Scheme as UriScheme, Uri};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::Status;
 
 use super::call::{Call, Outcome};
@@ -25,10 +27,10 @@ use super::target::{Scheme, Target};
 use crate::codec::{self, Encoding};
 use crate::error::{InvalidArgument, quote};
 use crate::reactor::fork;
-use crate::tls::ClientTls;
+use crate::tls::{self, ClientTls};
 use crate::transport::connection::{Connection, Keep, explain_handshake};
 use crate::transport::dial::dial;
-use crate::transport::socket::Transport;
+use crate::transport::socket::{Socket, Transport};
 
 /// Each pause is this much longer than the one before it (gRPC, "Connection Backoff Protocol").
 const BACKOFF_GROWTH: f64 = 1.6;
@@ -417,12 +419,25 @@ async fn establish(
     let stream = match &config.tls {
         None => Transport::Plain(socket),
         Some(tls) => Transport::Client(Box::new(
-            tls.connect(&config.target.server_name, socket).await.map_err(|why| format!("{peer}: {why}"))?,
+            secure(tls, &config.target.server_name, socket).await.map_err(|why| format!("{peer}: {why}"))?,
         )),
     };
     Connection::new(stream, peer.clone(), keep)
         .await
         .map_err(|error| format!("{peer}: {}", explain_handshake(&error)))
+}
+
+/// The TLS handshake; HTTP/2 must come out of it.
+async fn secure(tls: &ClientTls, host: &str, socket: Socket) -> Result<TlsStream<Socket>, String> {
+    let name = tls.name_for(host).map_err(|error| error.to_string())?;
+    let stream = TlsConnector::from(tls.config())
+        .connect(name, socket)
+        .await
+        .map_err(|error| format!("the TLS handshake failed: {}", tls::explain(&error)))?;
+    match stream.get_ref().1.alpn_protocol() {
+        Some(tls::ALPN_H2) => Ok(stream),
+        _ => Err("the TLS handshake failed: the server did not choose HTTP/2 (ALPN \"h2\")".into()),
+    }
 }
 
 fn jitter(pause: Duration) -> Duration {

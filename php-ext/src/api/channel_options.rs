@@ -1,12 +1,10 @@
 //! `Viaduct\ChannelOptions`
 
-use std::time::Duration;
-
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::ZendStr;
-use viaduct::codec::Encoding;
+use viaduct::client::ChannelOptions as Core;
 
 use super::compression::Compression;
 use super::range::{BYTES, authority, header_text, integer, positive_seconds};
@@ -16,46 +14,7 @@ use crate::zend::class::{Class, rust_class};
 
 /// How a channel behaves.
 pub(crate) struct ChannelOptions {
-    pub(crate) values: ChannelOptionValues,
-}
-
-/// The options in the core's terms. Spans are more than zero and at most ten years.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ChannelOptionValues {
-    pub(crate) max_receive_bytes: usize,
-    pub(crate) max_send_bytes: Option<usize>,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) keepalive_timeout: Duration,
-    pub(crate) keepalive_without_calls: bool,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) idle_timeout: Option<Duration>,
-    pub(crate) initial_backoff: Duration,
-    /// At least `initial_backoff`.
-    pub(crate) max_backoff: Duration,
-    pub(crate) user_agent: Option<String>,
-    pub(crate) authority: Option<String>,
-    pub(crate) compression: Encoding,
-    pub(crate) wait_for_ready: bool,
-}
-
-impl Default for ChannelOptionValues {
-    fn default() -> Self {
-        Self {
-            max_receive_bytes: 4_194_304,
-            max_send_bytes: None,
-            keepalive: None,
-            keepalive_timeout: Duration::from_secs(20),
-            keepalive_without_calls: false,
-            connect_timeout: Duration::from_secs(20),
-            idle_timeout: None,
-            initial_backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(120),
-            user_agent: None,
-            authority: None,
-            compression: Encoding::Identity,
-            wait_for_ready: false,
-        }
-    }
+    pub(crate) values: Core,
 }
 
 rust_class!(ChannelOptions, "Viaduct\\ChannelOptions");
@@ -109,9 +68,9 @@ impl Class for ChannelOptions {
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
             )));
         }
-        let values = ChannelOptionValues {
-            max_receive_bytes: integer("maxReceiveBytes", max_receive_bytes, BYTES)?,
-            max_send_bytes: max_send_bytes.map(|n| integer("maxSendBytes", n, BYTES)).transpose()?,
+        let values = Core {
+            max_receive: integer("maxReceiveBytes", max_receive_bytes, BYTES)?,
+            max_send: max_send_bytes.map(|n| integer("maxSendBytes", n, BYTES)).transpose()?,
             keepalive: keepalive.map(|s| positive_seconds("keepalive", s)).transpose()?,
             keepalive_timeout: positive_seconds("keepaliveTimeout", keepalive_timeout)?,
             keepalive_without_calls,
@@ -121,7 +80,7 @@ impl Class for ChannelOptions {
             max_backoff: positive_seconds("maxBackoff", max_backoff)?,
             user_agent: user_agent.map(|text| header_text("userAgent", text)).transpose()?,
             authority: host.map(|text| authority("authority", text)).transpose()?,
-            compression: compression.into(),
+            encoding: compression.into(),
             wait_for_ready,
         };
         Ok(Self { values })

@@ -6,8 +6,9 @@ use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::{ZendClassObject, ZendStr};
 use viaduct::error::{InvalidArgument, quote};
+use viaduct::tls::ClientTls;
 
-use crate::errors::Thrown;
+use crate::errors::{self, Thrown};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
 
@@ -19,30 +20,8 @@ pub(crate) struct Credentials {
 /// The two kinds of credentials. (No `Debug`: a key must not reach a log.)
 #[derive(Clone)]
 pub(crate) enum CredentialsKind {
-    /// PEM texts; certificate and key come together.
-    Tls {
-        ca: Option<Vec<u8>>,
-        cert: Option<Vec<u8>>,
-        key: Option<Vec<u8>>,
-        server_name: Option<String>,
-    },
+    Tls(ClientTls),
     Insecure,
-}
-
-impl CredentialsKind {
-    /// Whether a channel can use them. This is the place for the core's checks of the PEM texts.
-    fn check(&self) -> Result<(), InvalidArgument> {
-        let Self::Tls { cert, key, .. } = self else { return Ok(()) };
-        match (cert, key) {
-            (Some(_), None) => {
-                Err(InvalidArgument::new("cert is given without key; expected both, or neither"))
-            }
-            (None, Some(_)) => {
-                Err(InvalidArgument::new("key is given without cert; expected both, or neither"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 rust_class!(Credentials, "Viaduct\\Credentials");
@@ -75,14 +54,21 @@ impl Class for Credentials {
 
 fn tls(call: Call<'_>) -> Result<ZBox<ZendClassObject<Credentials>>, Thrown> {
     let a = call.arguments(0..=4)?;
-    let owned = |text: Option<&[u8]>| text.map(<[u8]>::to_vec);
-    let kind = CredentialsKind::Tls {
-        ca: owned(a.nullable(0)?),
-        cert: owned(a.nullable(1)?),
-        key: owned(a.nullable(2)?),
-        server_name: a.nullable(3)?.map(server_name).transpose()?,
+    let ca: Option<&[u8]> = a.nullable(0)?;
+    let cert: Option<&[u8]> = a.nullable(1)?;
+    let key: Option<&[u8]> = a.nullable(2)?;
+    let server_name = a.nullable(3)?.map(server_name).transpose()?;
+    let identity = match (cert, key) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(errors::invalid_argument("cert is given without key; expected both, or neither"));
+        }
+        (None, Some(_)) => {
+            return Err(errors::invalid_argument("key is given without cert; expected both, or neither"));
+        }
     };
-    kind.check()?;
+    let kind = CredentialsKind::Tls(ClientTls::new(ca, identity, server_name.as_deref())?);
     Ok(Credentials { kind }.into_object())
 }
 

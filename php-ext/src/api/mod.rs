@@ -1,17 +1,30 @@
 //! The namespace `Viaduct`: one file per class, as in `stubs/`.
 
+pub(crate) mod arguments;
+pub(crate) mod bidi_stream;
+pub(crate) mod channel;
 pub(crate) mod channel_options;
+pub(crate) mod client_stream;
 pub(crate) mod compression;
 pub(crate) mod connectivity_state;
+pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod details;
 pub(crate) mod exceptions;
+pub(crate) mod functions;
+pub(crate) mod iteration;
 pub(crate) mod method_kind;
 pub(crate) mod range;
+pub(crate) mod request_stream;
+pub(crate) mod server;
 pub(crate) mod server_credentials;
 pub(crate) mod server_options;
+pub(crate) mod server_stream;
 pub(crate) mod status;
 pub(crate) mod status_code;
+pub(crate) mod stream;
+pub(crate) mod task;
+pub(crate) mod unary_call;
 
 use crate::errors::startup_failure;
 use crate::zend::call::panic_message;

@@ -5,7 +5,7 @@ use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::ZendClassObject;
-use viaduct::error::InvalidArgument;
+use viaduct::tls::ServerTls;
 
 use crate::errors::Thrown;
 use crate::zend::call::{Call, handler};
@@ -15,21 +15,7 @@ use crate::zend::class::{Class, Methods, rust_class};
 /// a log.)
 #[derive(Clone)]
 pub(crate) struct ServerCredentials {
-    pub(crate) cert: Vec<u8>,
-    pub(crate) key: Vec<u8>,
-    pub(crate) client_ca: Option<Vec<u8>>,
-}
-
-impl ServerCredentials {
-    /// Whether a listener can use them. This is the place for the core's checks of the PEM texts.
-    fn check(&self) -> Result<(), InvalidArgument> {
-        let texts =
-            [("cert", Some(&self.cert)), ("key", Some(&self.key)), ("clientCa", self.client_ca.as_ref())];
-        match texts.into_iter().find(|(_, text)| text.is_some_and(|text| text.is_empty())) {
-            Some((name, _)) => Err(InvalidArgument::new(format!("{name} is empty; expected a PEM text"))),
-            None => Ok(()),
-        }
-    }
+    pub(crate) tls: ServerTls,
 }
 
 rust_class!(ServerCredentials, "Viaduct\\ServerCredentials");
@@ -50,11 +36,6 @@ impl Class for ServerCredentials {
 
 fn tls(call: Call<'_>) -> Result<ZBox<ZendClassObject<ServerCredentials>>, Thrown> {
     let a = call.arguments(2..=3)?;
-    let credentials = ServerCredentials {
-        cert: a.get::<&[u8]>(0)?.to_vec(),
-        key: a.get::<&[u8]>(1)?.to_vec(),
-        client_ca: a.nullable::<&[u8]>(2)?.map(<[u8]>::to_vec),
-    };
-    credentials.check()?;
-    Ok(credentials.into_object())
+    let tls = ServerTls::new(a.get(0)?, a.get(1)?, a.nullable(2)?)?;
+    Ok(ServerCredentials { tls }.into_object())
 }

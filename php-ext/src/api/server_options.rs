@@ -6,6 +6,7 @@ use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use viaduct::codec::Encoding;
+use viaduct::server::ServerConfig;
 
 use super::compression::Compression;
 use super::range::{BYTES, integer, positive_seconds, seconds};
@@ -53,6 +54,24 @@ impl Default for ServerOptionValues {
             keepalive_timeout: Duration::from_secs(20),
             compression: Encoding::Identity,
             expose_errors: false,
+        }
+    }
+}
+
+impl ServerOptionValues {
+    /// What the core is told of them.
+    pub(crate) fn core(&self) -> ServerConfig {
+        ServerConfig {
+            max_queued: self.max_queued,
+            max_receive: self.max_receive_bytes,
+            max_send: self.max_send_bytes,
+            max_concurrent_streams: u32::try_from(self.max_concurrent_streams).unwrap_or(u32::MAX),
+            max_connections: self.max_connections,
+            drain_timeout: self.drain_timeout,
+            keepalive: self.keepalive,
+            keepalive_timeout: self.keepalive_timeout,
+            encoding: self.compression,
+            ..ServerConfig::default()
         }
     }
 }

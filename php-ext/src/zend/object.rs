@@ -216,3 +216,33 @@ impl Method {
         if exception_pending() { Err(Thrown::Pending) } else { Ok(result) }
     }
 }
+
+/// The names of a class' public methods that are called on objects, as they are written.
+pub(crate) fn public_methods(class: &ClassEntry) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, entry) in super::array::Entries::of(&class.function_table) {
+        // SAFETY: the function table of a live class holds pointers to functions, and every kind of
+        // function begins with the common part.
+        unsafe {
+            let Some(function) = NonNull::new(entry.value.func) else { continue };
+            let common = &(*function.as_ptr()).common;
+            if common.fn_flags & (ZEND_ACC_PUBLIC | ZEND_ACC_STATIC) == ZEND_ACC_PUBLIC
+                && let Some(name) = common.function_name.as_ref()
+            {
+                names.push(String::from_utf8_lossy(name.as_bytes()).into_owned());
+            }
+        }
+    }
+    names
+}
+
+/// A public constant of a class.
+pub(crate) fn constant(class: &'static ClassEntry, name: &str) -> Result<Option<Zval>, Thrown> {
+    let full = super::string(format!("{}::{name}", super::class_name(class)).as_bytes());
+    let Some(defined) = crate::callable::Callable::new(&super::string(b"defined")) else { return Ok(None) };
+    let Some(constant) = crate::callable::Callable::new(&super::string(b"constant")) else { return Ok(None) };
+    if defined.call(&mut [full.shallow_clone()])?.bool() != Some(true) {
+        return Ok(None);
+    }
+    constant.call(&mut [full]).map(Some)
+}

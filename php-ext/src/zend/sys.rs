@@ -19,6 +19,9 @@ pub(crate) mod expected {
 }
 
 unsafe extern "C" {
+    pub(crate) fn zend_throw_unwind_exit();
+    pub(crate) fn zend_is_unwind_exit(exception: *const zend_object) -> bool;
+    pub(crate) fn php_log_err_with_severity(message: *const c_char, severity: c_int);
     pub(crate) static spl_ce_RuntimeException: *mut zend_class_entry;
     pub(crate) static spl_ce_InvalidArgumentException: *mut zend_class_entry;
     pub(crate) static spl_ce_LogicException: *mut zend_class_entry;

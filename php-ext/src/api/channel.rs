@@ -1,0 +1,244 @@
+//! `Viaduct\Channel`
+
+use std::rc::Rc;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{DataType, MethodFlags};
+use ext_php_rs::types::{ZendClassObject, ZendStr, Zval};
+use viaduct::Code;
+use viaduct::client::target::Scheme;
+use viaduct::client::{Channel as Core, Connectivity, Outcome, Target};
+use viaduct::error::quote;
+use viaduct::tls::ClientTls;
+
+use super::arguments::{self, CallArguments};
+use super::bidi_stream::BidiStream;
+use super::channel_options::ChannelOptions;
+use super::client_stream::ClientStream;
+use super::connectivity_state::ConnectivityState;
+use super::credentials::{Credentials, CredentialsKind};
+use super::range::seconds;
+use super::server_stream::ServerStream;
+use super::stream::Stream;
+use super::unary_call::UnaryCall;
+use crate::errors::{self, Thrown};
+use crate::message::{Decoder, payload};
+use crate::scheduler::{self, Scheduler, wait};
+use crate::zend::call::{Call, Instance, handler};
+use crate::zend::class::{Class, Methods, rust_class};
+
+/// A connection to a service. In a forked child the core makes one anew.
+pub(crate) struct Channel {
+    pub(crate) core: Core,
+}
+
+rust_class!(Channel, "Viaduct\\Channel");
+
+impl Class for Channel {
+    const CONSTRUCTOR: MethodFlags = MethodFlags::Public;
+
+    fn signature(constructor: FunctionBuilder<'_>) -> FunctionBuilder<'_> {
+        let nullable = |name, class| Arg::new(name, DataType::object(class)).allow_null().default("null");
+        constructor
+            .arg(Arg::new("target", DataType::String))
+            .arg(nullable("credentials", "Viaduct\\Credentials"))
+            .arg(nullable("options", "Viaduct\\ChannelOptions"))
+            .required_args(1)
+    }
+
+    fn construct(call: Call<'_>) -> Result<Self, Thrown> {
+        let a = call.arguments(1..=3)?;
+        let text: &ZendStr = a.get(0)?;
+        let target = Target::parse(&String::from_utf8_lossy(text.as_bytes()))?;
+        let credentials = a.nullable::<Instance<'_, Credentials>>(1)?;
+        let tls = tls_for(&target, credentials.as_ref().map(|c| &c.kind))?;
+        let options = a.nullable::<Instance<'_, ChannelOptions>>(2)?;
+        let options = options.map(|o| o.values.clone()).unwrap_or_default();
+        Ok(Self { core: Core::new(target, tls, options)? })
+    }
+
+    fn methods() -> Methods {
+        let public = MethodFlags::Public;
+        let call = |name, handler, request| arguments::parameters(FunctionBuilder::new(name, handler), request);
+        let object = |class| DataType::object(class);
+        vec![
+            (call("unary", handler!(unary), true).returns(DataType::Mixed, false, false), public),
+            (
+                call("start", handler!(start), true).returns(object("Viaduct\\UnaryCall"), false, false),
+                public,
+            ),
+            (
+                call("serverStream", handler!(server_stream), true).returns(
+                    object("Viaduct\\ServerStream"),
+                    false,
+                    false,
+                ),
+                public,
+            ),
+            (
+                call("clientStream", handler!(client_stream), false).returns(
+                    object("Viaduct\\ClientStream"),
+                    false,
+                    false,
+                ),
+                public,
+            ),
+            (
+                call("bidi", handler!(bidi), false).returns(object("Viaduct\\BidiStream"), false, false),
+                public,
+            ),
+            (
+                FunctionBuilder::new("target", handler!(target)).returns(DataType::String, false, false),
+                public,
+            ),
+            (
+                FunctionBuilder::new("state", handler!(state))
+                    .arg(Arg::new("connect", DataType::Bool).default("false"))
+                    .required_args(0)
+                    .returns(object("Viaduct\\ConnectivityState"), false, false),
+                public,
+            ),
+            (
+                FunctionBuilder::new("waitForReady", handler!(wait_for_ready))
+                    .arg(Arg::new("timeout", DataType::Double).allow_null().default("null"))
+                    .required_args(0)
+                    .returns(DataType::Bool, false, false),
+                public,
+            ),
+            (FunctionBuilder::new("close", handler!(close)).returns(DataType::Void, false, false), public),
+        ]
+    }
+}
+
+/// What the target and the credentials together say about TLS.
+fn tls_for(target: &Target, given: Option<&CredentialsKind>) -> Result<Option<ClientTls>, Thrown> {
+    match (given, target.tls) {
+        (Some(CredentialsKind::Insecure), Scheme::Tls) => Err(errors::invalid_argument(format!(
+            "target {} does not go with Credentials::insecure(): https:// means TLS; expected http:// for \
+             plaintext",
+            quote(&target.text)
+        ))),
+        (Some(CredentialsKind::Tls(tls)), _) => Ok(Some(tls.clone())),
+        (None, Scheme::Tls | Scheme::Open) => Ok(Some(ClientTls::new(None, None, None)?)),
+        (Some(CredentialsKind::Insecure), _) | (None, Scheme::Plaintext | Scheme::Local) => Ok(None),
+    }
+}
+
+/// The response of a call that ended, or the exception for its status.
+pub(crate) fn response(outcome: &Outcome, decoder: Decoder) -> Result<Zval, Thrown> {
+    match &outcome.message {
+        Some(message) if outcome.status.code() == Code::Ok => decoder.decode(message, "response"),
+        _ => Err(errors::rpc_exception(&outcome.status, &outcome.trailers)),
+    }
+}
+
+/// What `unary` and `start` do alike.
+fn request(
+    call: Call<'_>,
+    scheduler: &Scheduler,
+) -> Result<(Core, CallArguments, bytes::Bytes), Thrown> {
+    let a = call.arguments(2..=7)?;
+    let arguments = arguments::read(scheduler, a, 2)?;
+    let message: &Zval = a.get(1)?;
+    // Serializing calls PHP code, which may close the channel: nothing of it is borrowed.
+    let message = payload(message, "request")?;
+    let channel = call.this::<Channel>()?.core.clone();
+    let framed = arguments::frame(&channel, message.as_bytes(), arguments.options.encoding)?;
+    Ok((channel, arguments, framed))
+}
+
+fn unary(call: Call<'_>) -> Result<Zval, Thrown> {
+    let scheduler = scheduler::scheduler()?;
+    let (channel, arguments, framed) = request(call, &scheduler)?;
+    let CallArguments { method, decoder, options } = arguments;
+    let outcome = wait(&scheduler, async move { channel.unary(method, framed, options).await })?;
+    response(&outcome, decoder)
+}
+
+fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<UnaryCall>>, Thrown> {
+    let scheduler = scheduler::scheduler()?;
+    let (channel, arguments, framed) = request(call, &scheduler)?;
+    Ok(UnaryCall::start(&scheduler, channel, arguments, framed).into_object())
+}
+
+fn server_stream(call: Call<'_>) -> Result<ZBox<ZendClassObject<ServerStream>>, Thrown> {
+    let scheduler = scheduler::scheduler()?;
+    let (channel, arguments, framed) = request(call, &scheduler)?;
+    Ok(ServerStream(open(&scheduler, channel, arguments, Some(framed))?).into_object())
+}
+
+fn client_stream(call: Call<'_>) -> Result<ZBox<ZendClassObject<ClientStream>>, Thrown> {
+    Ok(ClientStream::new(open_without_request(call)?).into_object())
+}
+
+fn bidi(call: Call<'_>) -> Result<ZBox<ZendClassObject<BidiStream>>, Thrown> {
+    Ok(BidiStream(open_without_request(call)?).into_object())
+}
+
+fn open_without_request(call: Call<'_>) -> Result<Stream, Thrown> {
+    let scheduler = scheduler::scheduler()?;
+    let a = call.arguments(1..=6)?;
+    let arguments = arguments::read(&scheduler, a, 1)?;
+    let channel = call.this::<Channel>()?.core.clone();
+    open(&scheduler, channel, arguments, None)
+}
+
+fn open(
+    scheduler: &Rc<Scheduler>,
+    channel: Core,
+    arguments: CallArguments,
+    request: Option<bytes::Bytes>,
+) -> Result<Stream, Thrown> {
+    let CallArguments { method, decoder, options } = arguments;
+    let encoding = options.encoding;
+    let theirs = channel.clone();
+    let call = wait(scheduler, async move { theirs.call(method, request, options).await })?;
+    scheduler.nudge();
+    Ok(Stream::new(channel, call, decoder, encoding))
+}
+
+fn target(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(crate::zend::string(call.this::<Channel>()?.core.target().text.as_bytes()))
+}
+
+fn state(call: Call<'_>) -> Result<ConnectivityState, Thrown> {
+    let a = call.arguments(0..=1)?;
+    let connect = a.get_or(0, false)?;
+    let channel = &call.this::<Channel>()?.core;
+    let state = if connect {
+        scheduler::scheduler()?.reactor.block_on(async { channel.state(true) })
+    } else {
+        channel.state(false)
+    };
+    Ok(match state {
+        Connectivity::Idle => ConnectivityState::Idle,
+        Connectivity::Connecting => ConnectivityState::Connecting,
+        Connectivity::Ready => ConnectivityState::Ready,
+        Connectivity::TransientFailure => ConnectivityState::TransientFailure,
+        Connectivity::Shutdown => ConnectivityState::Shutdown,
+    })
+}
+
+fn wait_for_ready(call: Call<'_>) -> Result<bool, Thrown> {
+    let a = call.arguments(0..=1)?;
+    let timeout: Option<f64> = a.nullable(0)?;
+    let timeout = timeout.map(|t| seconds("timeout", t)).transpose()?;
+    let channel = call.this::<Channel>()?.core.clone();
+    let scheduler = scheduler::scheduler()?;
+    wait(&scheduler, async move {
+        let ready = channel.wait_for_ready();
+        match timeout {
+            None => ready.await.is_ok(),
+            Some(timeout) => matches!(tokio::time::timeout(timeout, ready).await, Ok(Ok(()))),
+        }
+    })
+}
+
+fn close(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    call.this::<Channel>()?.core.close();
+    Ok(())
+}

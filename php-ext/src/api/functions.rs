@@ -1,0 +1,95 @@
+//! `Viaduct\await()`, `Viaduct\async()`, `Viaduct\delay()`
+
+use std::time::Duration;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::DataType;
+use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
+
+use super::range::seconds;
+use super::task::Task;
+use super::unary_call::UnaryCall;
+use crate::callable::Callable;
+use crate::errors::{self, Thrown};
+use crate::scheduler::{self, wait};
+use crate::zend::call::{self, Call, handler};
+use crate::zend::class::Class as _;
+use crate::zend::object::Object;
+use crate::zend::type_name;
+
+/// The functions of the namespace.
+pub(crate) fn functions() -> Vec<FunctionBuilder<'static>> {
+    vec![
+        FunctionBuilder::new("Viaduct\\await", handler!(await_all))
+            .arg(
+                Arg::new("awaitables", DataType::object("Viaduct\\UnaryCall|Viaduct\\Task")).is_variadic(),
+            )
+            .returns(DataType::Array, false, false),
+        FunctionBuilder::new("Viaduct\\async", handler!(start))
+            .arg(Arg::new("function", DataType::Callable))
+            .arg(Arg::new("arguments", DataType::Mixed).is_variadic())
+            .required_args(1)
+            .returns(DataType::object("Viaduct\\Task"), false, false),
+        FunctionBuilder::new("Viaduct\\delay", handler!(delay))
+            .arg(Arg::new("seconds", DataType::Double))
+            .returns(DataType::Void, false, false),
+    ]
+}
+
+fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
+    enum Awaitable<'a> {
+        Call(&'a UnaryCall),
+        Task(&'a Task),
+    }
+    let a = call.arguments(0..=u32::MAX)?;
+    let mut all = Vec::with_capacity(a.count() as usize);
+    for n in 0..a.count() {
+        let value: &Zval = a.get(n)?;
+        let object = Object::of(value);
+        let call = object.and_then(Object::rust::<UnaryCall>).map(Awaitable::Call);
+        let task = || object.and_then(Object::rust::<Task>).map(Awaitable::Task);
+        all.push(call.or_else(task).ok_or_else(|| {
+            errors::type_error(format!(
+                "Viaduct\\await(): Argument #{} must be of type Viaduct\\UnaryCall|Viaduct\\Task, {} given",
+                n + 1,
+                type_name(value)
+            ))
+        })?);
+    }
+    // All run meanwhile: it does not matter which is waited for first.
+    for awaitable in &all {
+        match awaitable {
+            Awaitable::Call(call) => drop(call.outcome()?),
+            Awaitable::Task(task) => task.finished()?,
+        }
+    }
+    let mut results = ZendHashTable::with_capacity(a.count());
+    for awaitable in all {
+        let value = match awaitable {
+            Awaitable::Call(call) => call.response()?,
+            Awaitable::Task(task) => task.result()?,
+        };
+        results.push(value).map_err(|e| errors::error(e.to_string()))?;
+    }
+    Ok(results)
+}
+
+fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<Task>>, Thrown> {
+    let a = call.arguments(1..=u32::MAX)?;
+    let function: call::Callable<'_> = a.get(0)?;
+    let Some(function) = Callable::new(function.0) else {
+        return Err(errors::invalid_argument("function cannot be called"));
+    };
+    let arguments = (1..a.count())
+        .map(|n| a.get::<&Zval>(n).map(Zval::shallow_clone))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Task::start(&scheduler::scheduler()?, function, arguments)?.into_object())
+}
+
+fn delay(call: Call<'_>) -> Result<(), Thrown> {
+    let a = call.arguments(1..=1)?;
+    let span: Duration = seconds("seconds", a.get(0)?)?;
+    wait(&scheduler::scheduler()?, async move { tokio::time::sleep(span).await })
+}

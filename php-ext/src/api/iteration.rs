@@ -1,0 +1,131 @@
+//! What all classes that yield messages have in common: `receive()` and the five methods of `\Iterator`.
+
+use std::cell::{Cell, RefCell};
+
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{DataType, MethodFlags};
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ExecuteData;
+
+use crate::errors::{self, Thrown};
+use crate::zend::call::Call;
+
+/// Where an iterator stands.
+#[derive(Default)]
+pub(crate) struct Iteration {
+    /// The message that it stands on, once somebody has asked for it.
+    current: RefCell<Option<Zval>>,
+    key: Cell<i64>,
+}
+
+/// A class whose objects yield messages.
+pub(crate) trait HasMessages: Sized {
+    /// The object whose method is called.
+    fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown>;
+
+    /// Where its iterator stands.
+    fn iteration(&self) -> &Iteration;
+
+    /// The next message; `None` at the end.
+    fn receive(&self) -> Result<Option<Zval>, Thrown>;
+
+    /// Loads the message that the iterator stands on. `false` at the end.
+    fn load(&self) -> Result<bool, Thrown> {
+        let at = self.iteration();
+        if at.current.borrow().is_some() {
+            return Ok(true);
+        }
+        let message = self.receive()?;
+        let found = message.is_some();
+        at.current.replace(message);
+        Ok(found)
+    }
+}
+
+/// The methods: `iterator_methods!(ServerStream)`.
+macro_rules! iterator_methods {
+    ($type:ty) => {{
+        use $crate::api::iteration::{self, method};
+        vec![
+            method("receive", handler!(iteration::receive::<$type>), DataType::Mixed, false),
+            method("current", handler!(iteration::current::<$type>), DataType::Mixed, false),
+            method("next", handler!(iteration::next::<$type>), DataType::Void, false),
+            method("key", handler!(iteration::key::<$type>), DataType::Long, false),
+            method("valid", handler!(iteration::valid::<$type>), DataType::Bool, false),
+            method("rewind", handler!(iteration::rewind::<$type>), DataType::Void, false),
+        ]
+    }};
+}
+pub(super) use iterator_methods;
+
+/// A public method without parameters.
+pub(super) fn method(
+    name: &'static str,
+    handler: extern "C" fn(&mut ExecuteData, &mut Zval),
+    of: DataType,
+    nullable: bool,
+) -> (FunctionBuilder<'static>, MethodFlags) {
+    (FunctionBuilder::new(name, handler).returns(of, false, nullable), MethodFlags::Public)
+}
+
+fn null() -> Zval {
+    let mut value = Zval::new();
+    value.set_null();
+    value
+}
+
+pub(super) fn receive<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    let this = T::of(call)?;
+    let at = this.iteration();
+    // The iterator may have loaded a message and not passed over it.
+    let loaded = at.current.take();
+    let message = match loaded {
+        Some(message) => Some(message),
+        None => this.receive()?,
+    };
+    if message.is_some() {
+        at.key.set(at.key.get() + 1);
+    }
+    Ok(message.unwrap_or_else(null))
+}
+
+pub(super) fn current<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    let this = T::of(call)?;
+    if !this.load()? {
+        return Ok(null());
+    }
+    Ok(this.iteration().current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
+}
+
+pub(super) fn next<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    let this = T::of(call)?;
+    if this.load()? {
+        let at = this.iteration();
+        at.key.set(at.key.get() + 1);
+        let passed = at.current.take();
+        // Its destructor may run PHP code.
+        drop(passed);
+    }
+    Ok(())
+}
+
+pub(super) fn key<T: HasMessages>(call: Call<'_>) -> Result<i64, Thrown> {
+    call.no_arguments()?;
+    Ok(T::of(call)?.iteration().key.get())
+}
+
+pub(super) fn valid<T: HasMessages>(call: Call<'_>) -> Result<bool, Thrown> {
+    call.no_arguments()?;
+    T::of(call)?.load()
+}
+
+pub(super) fn rewind<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    if T::of(call)?.iteration().key.get() > 0 {
+        return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! `Viaduct\UnaryCall`
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{DataType, MethodFlags};
+use ext_php_rs::types::Zval;
+use http::HeaderMap;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use viaduct::Status;
+use viaduct::client::{Channel, Outcome};
+use viaduct::reactor::fork::Bound;
+
+use super::arguments::CallArguments;
+use super::channel::response;
+use super::status;
+use crate::errors::Thrown;
+use crate::message::Decoder;
+use crate::metadata;
+use crate::scheduler::{self, Scheduler, wait};
+use crate::zend::call::{Call, handler};
+use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::object::ObjectBox;
+use crate::zend::string;
+
+/// A call that was started.
+pub(crate) struct UnaryCall {
+    pending: Bound<Arc<Pending>>,
+    decoder: Decoder,
+    target: Box<str>,
+}
+
+/// What the task of the call and those who wait for it share.
+struct Pending {
+    outcome: OnceLock<Outcome>,
+    ended: Notify,
+    task: OnceLock<AbortHandle>,
+}
+
+rust_class!(UnaryCall, "Viaduct\\UnaryCall");
+
+impl Class for UnaryCall {
+    fn methods() -> Methods {
+        let method = |name, handler, of| FunctionBuilder::new(name, handler).returns(of, false, false);
+        let public = MethodFlags::Public;
+        vec![
+            (method("wait", handler!(wait_for_response), DataType::Mixed), public),
+            (method("done", handler!(done), DataType::Bool), public),
+            (method("headers", handler!(headers), DataType::Array), public),
+            (method("trailers", handler!(trailers), DataType::Array), public),
+            (method("status", handler!(status_of), DataType::object("Viaduct\\Status")), public),
+            (method("peer", handler!(peer), DataType::String), public),
+            (method("cancel", handler!(cancel), DataType::Void), public),
+        ]
+    }
+}
+
+impl UnaryCall {
+    /// Starts the call.
+    pub(crate) fn start(
+        scheduler: &Rc<Scheduler>,
+        channel: Channel,
+        arguments: CallArguments,
+        framed: Bytes,
+    ) -> Self {
+        let CallArguments { method, decoder, options } = arguments;
+        let target = channel.target().text.as_str().into();
+        let pending = Arc::new(Pending {
+            outcome: OnceLock::new(),
+            ended: Notify::new(),
+            task: OnceLock::new(),
+        });
+        let theirs = Arc::clone(&pending);
+        // Spawned from inside: no wake-up across threads.
+        let task = scheduler.reactor.block_on(async {
+            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) })
+        });
+        let _ = pending.task.set(task.abort_handle());
+        scheduler.nudge();
+        Self { pending: Bound::new(pending), decoder, target }
+    }
+
+    /// Waits for the end of the call, and returns how it ended.
+    pub(crate) fn outcome(&self) -> Result<Outcome, Thrown> {
+        let Some(pending) = self.pending.get() else { return Ok(self.inherited()) };
+        if let Some(outcome) = pending.outcome.get() {
+            return Ok(outcome.clone());
+        }
+        let pending = Arc::clone(pending);
+        wait(&scheduler::scheduler()?, async move { pending.wait().await })
+    }
+
+    /// The response, or the exception for the status.
+    pub(crate) fn response(&self) -> Result<Zval, Thrown> {
+        response(&self.outcome()?, self.decoder)
+    }
+
+    fn inherited(&self) -> Outcome {
+        ended(self.target.as_ref().into(), super::stream::inherited())
+    }
+}
+
+fn ended(peer: Arc<str>, status: Status) -> Outcome {
+    Outcome { headers: HeaderMap::new(), message: None, status, trailers: HeaderMap::new(), peer }
+}
+
+impl Pending {
+    fn end(&self, outcome: Outcome) {
+        if self.outcome.set(outcome).is_ok() {
+            self.ended.notify_waiters();
+        }
+    }
+
+    async fn wait(&self) -> Outcome {
+        loop {
+            let mut changed = std::pin::pin!(self.ended.notified());
+            changed.as_mut().enable();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome.clone();
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+fn wait_for_response(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    call.this::<UnaryCall>()?.response()
+}
+
+fn done(call: Call<'_>) -> Result<bool, Thrown> {
+    call.no_arguments()?;
+    let this = call.this::<UnaryCall>()?;
+    Ok(this.pending.get().is_none_or(|pending| pending.outcome.get().is_some()))
+}
+
+fn headers(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(metadata::to_php(&call.this::<UnaryCall>()?.outcome()?.headers))
+}
+
+fn trailers(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(metadata::to_php(&call.this::<UnaryCall>()?.outcome()?.trailers))
+}
+
+fn status_of(call: Call<'_>) -> Result<ObjectBox, Thrown> {
+    call.no_arguments()?;
+    status::object_of(&call.this::<UnaryCall>()?.outcome()?.status)
+}
+
+fn peer(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    let this = call.this::<UnaryCall>()?;
+    let ended = this.pending.get().and_then(|pending| pending.outcome.get());
+    Ok(string(ended.map_or(&*this.target, |outcome| &*outcome.peer).as_bytes()))
+}
+
+fn cancel(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    let this = call.this::<UnaryCall>()?;
+    if let Some(pending) = this.pending.get()
+        && pending.outcome.get().is_none()
+    {
+        // Dropping the task's future resets the stream.
+        if let Some(task) = pending.task.get() {
+            task.abort();
+        }
+        let status = Status::cancelled("the call was cancelled by this side");
+        pending.end(ended(this.target.as_ref().into(), status));
+        scheduler::scheduler()?.nudge();
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! What happens at the ends of a request and of the process.
+//!
+//! Nothing happens at their beginnings: the reactor starts with the first use, after FPM and Apache
+//! have forked.
+
+use std::panic::catch_unwind;
+
+use crate::scheduler;
+
+/// RSHUTDOWN. 0 is success.
+pub(crate) unsafe extern "C" fn request_shutdown(_: i32, _: i32) -> i32 {
+    // A panic has been printed; there is no exception to make of it any more.
+    let _ = catch_unwind(scheduler::end_request);
+    0
+}
+
+/// MSHUTDOWN. 0 is success.
+pub(crate) unsafe extern "C" fn module_shutdown(_: i32, _: i32) -> i32 {
+    let _ = catch_unwind(scheduler::shutdown);
+    0
+}

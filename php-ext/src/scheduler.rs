@@ -1,0 +1,590 @@
+//! The PHP thread's loop: it waits on the reactor and switches fibers.
+//!
+//! Whatever waits, waits through [`wait`]. On the main stack that drives the reactor until the future
+//! is done, and runs fibers that become ready meanwhile. In a fiber of ours the future is left with
+//! the scheduler, the fiber suspends itself, and the loop on the main stack goes on; it polls the
+//! future inside the reactor, so that nothing a fiber starts needs a wake-up across threads.
+//!
+//! Futures never hold a Zval. Nothing is borrowed while PHP code runs or a fiber is switched to.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use ext_php_rs::zend::{CatchError, try_catch};
+use http::HeaderMap;
+use viaduct::Status;
+use viaduct::deadline::Deadline;
+use viaduct::reactor::{Reactor, turn};
+
+use crate::errors::{self, Thrown};
+use crate::callable::Callable;
+use crate::fiber::{self, Fiber};
+use crate::zend::exception_pending;
+
+/// Fibers that are kept for the next job. Each holds its stack.
+const IDLE_FIBERS: usize = 256;
+
+/// How long PHP code may run before the reactor gets a turn.
+const PHP_TIME: Duration = Duration::from_micros(200);
+/// How many jobs may run before the reactor gets a turn.
+const PHP_JOBS: u32 = 32;
+
+/// Something for a fiber to run.
+pub(crate) type Job = Box<dyn FnOnce()>;
+
+/// Where jobs come from while a server runs.
+pub(crate) trait Source {
+    /// The next job, if one is waiting and may start now.
+    fn next(&self) -> Option<Job>;
+    /// Whether [`next`](Self::next) has something.
+    fn has_next(&self) -> bool;
+    /// Ready once [`next`](Self::next) has something.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// To be called on the reactor before it waits: sends what jobs have left to be sent.
+    fn flush(&self);
+    /// Whether a signal has come for which PHP code has a handler.
+    fn interrupted(&self) -> bool;
+    /// Ready once the loop shall end.
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What a handler's outgoing calls and waits inherit.
+pub(crate) trait Scope {
+    /// When the handler's call is over.
+    fn deadline(&self) -> Option<Deadline>;
+    /// Resolves with the reason once the handler's call is over before its time.
+    fn cancelled(&self) -> Pin<Box<dyn Future<Output = Status>>>;
+}
+
+/// This thread's scheduler and its reactor.
+pub(crate) struct Scheduler {
+    pub(crate) reactor: Reactor,
+    woken: Arc<Woken>,
+    waits: RefCell<Vec<Option<Wait>>>,
+    free: RefCell<Vec<usize>>,
+    ready: RefCell<VecDeque<Rc<Strand>>>,
+    current: RefCell<Option<Rc<Strand>>>,
+    idle: RefCell<Vec<Rc<Strand>>>,
+    source: RefCell<Option<Rc<dyn Source>>>,
+    /// The scope of a job that runs on the main stack.
+    main_scope: RefCell<Option<Rc<dyn Scope>>>,
+    jobs_left: Cell<u32>,
+    turn_at: Cell<Instant>,
+}
+
+/// A fiber and what it does.
+pub(crate) struct Strand {
+    fiber: Fiber,
+    job: RefCell<Option<Job>>,
+    scope: RefCell<Option<Rc<dyn Scope>>>,
+    /// The wait that it is suspended in.
+    waiting: Cell<Option<usize>>,
+    /// Why the wait ends without its value.
+    interrupt: RefCell<Option<Status>>,
+}
+
+/// A future that a suspended fiber waits for. It leaves its value where the fiber finds it.
+struct Wait {
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    strand: Rc<Strand>,
+    waker: Waker,
+}
+
+/// Which waits shall be polled, and who shall be told.
+#[derive(Default)]
+struct Woken {
+    list: Mutex<WokenList>,
+}
+
+#[derive(Default)]
+struct WokenList {
+    waits: Vec<usize>,
+    root: Option<Waker>,
+}
+
+struct WaitWaker {
+    wait: usize,
+    woken: Arc<Woken>,
+}
+
+impl Wake for WaitWaker {
+    fn wake(self: Arc<Self>) {
+        self.woken.add(self.wait);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.add(self.wait);
+    }
+}
+
+impl Woken {
+    fn add(&self, wait: usize) {
+        let root = {
+            let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+            list.waits.push(wait);
+            list.root.take()
+        };
+        if let Some(root) = root {
+            root.wake();
+        }
+    }
+
+    /// Takes what has been woken, and registers whom to tell of more.
+    fn take(&self, root: &Waker) -> Vec<usize> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if !list.root.as_ref().is_some_and(|known| known.will_wake(root)) {
+            list.root = Some(root.clone());
+        }
+        std::mem::take(&mut list.waits)
+    }
+}
+
+thread_local! {
+    static SCHEDULER: RefCell<Option<Rc<Scheduler>>> = const { RefCell::new(None) };
+}
+
+/// This thread's scheduler; made at the first use in a process.
+pub(crate) fn scheduler() -> Result<Rc<Scheduler>, Thrown> {
+    let known = SCHEDULER.with_borrow(|s| s.as_ref().filter(|s| !s.reactor.is_stale()).map(Rc::clone));
+    match known {
+        Some(scheduler) => Ok(scheduler),
+        None => start(),
+    }
+}
+
+/// The scheduler, if there is one already.
+pub(crate) fn running() -> Option<Rc<Scheduler>> {
+    SCHEDULER.with_borrow(|s| s.as_ref().filter(|s| !s.reactor.is_stale()).map(Rc::clone))
+}
+
+#[cold]
+fn start() -> Result<Rc<Scheduler>, Thrown> {
+    // For the benchmark that says what the inline reactor is worth.
+    let threaded = std::env::var_os("VIADUCT_REACTOR").is_some_and(|v| v == "thread");
+    let reactor = if threaded { Reactor::threaded() } else { Reactor::inline() };
+    let reactor = reactor.map_err(|e| errors::runtime(format!("the reactor cannot be started: {e}")))?;
+    let scheduler = Rc::new(Scheduler {
+        reactor,
+        woken: Arc::default(),
+        waits: RefCell::default(),
+        free: RefCell::default(),
+        ready: RefCell::default(),
+        current: RefCell::default(),
+        idle: RefCell::default(),
+        source: RefCell::default(),
+        main_scope: RefCell::default(),
+        jobs_left: Cell::new(PHP_JOBS),
+        turn_at: Cell::new(Instant::now()),
+    });
+    if let Some(inherited) = SCHEDULER.replace(Some(Rc::clone(&scheduler))) {
+        // A forked child: its futures belong to the parent's reactor and are not to be touched.
+        std::mem::forget(inherited);
+    }
+    Ok(scheduler)
+}
+
+/// Ends the request's fibers. The reactor and its connections live on.
+pub(crate) fn end_request() {
+    let Some(scheduler) = SCHEDULER.with_borrow(|s| s.as_ref().map(Rc::clone)) else { return };
+    if scheduler.reactor.is_stale() {
+        return;
+    }
+    let waits = scheduler.waits.take();
+    scheduler.free.take();
+    let ready = scheduler.ready.take();
+    let idle = scheduler.idle.take();
+    scheduler.source.take();
+    drop((waits, ready, idle));
+}
+
+/// Ends the reactor, at the end of the process or thread.
+pub(crate) fn shutdown() {
+    if let Some(scheduler) = SCHEDULER.take() {
+        if scheduler.reactor.is_stale() {
+            std::mem::forget(scheduler);
+        } else {
+            // What was said last, a reset or a half-close, still goes out.
+            scheduler.reactor.turn();
+        }
+    }
+}
+
+/// Waits for a future: see the module.
+///
+/// # Errors
+///
+/// CancelledException where the handler's call or the task is cancelled meanwhile.
+pub(crate) fn wait<T: 'static>(
+    scheduler: &Rc<Scheduler>,
+    future: impl Future<Output = T> + 'static,
+) -> Result<T, Thrown> {
+    match scheduler.current_strand() {
+        Some(strand) => scheduler.wait_in_fiber(&strand, future),
+        None => scheduler.wait_on_main(future),
+    }
+}
+
+impl Scheduler {
+    /// The strand that runs now; none on the main stack, and none in a fiber of somebody else's.
+    fn current_strand(&self) -> Option<Rc<Strand>> {
+        let current = self.current.borrow();
+        let strand = current.as_ref()?;
+        strand.fiber.is_running().then(|| Rc::clone(strand))
+    }
+
+    /// What calls that are made now inherit.
+    pub(crate) fn scope(&self) -> Option<Rc<dyn Scope>> {
+        match &*self.current.borrow() {
+            Some(strand) => strand.scope.borrow().clone(),
+            None => self.main_scope.borrow().clone(),
+        }
+    }
+
+    /// Sets the scope of the job that runs now.
+    pub(crate) fn set_scope(&self, scope: Option<Rc<dyn Scope>>) {
+        match &*self.current.borrow() {
+            Some(strand) => *strand.scope.borrow_mut() = scope,
+            None => *self.main_scope.borrow_mut() = scope,
+        }
+    }
+
+    fn wait_in_fiber<T: 'static>(
+        &self,
+        strand: &Rc<Strand>,
+        future: impl Future<Output = T> + 'static,
+    ) -> Result<T, Thrown> {
+        let slot = Rc::new(Cell::new(None));
+        let theirs = Rc::clone(&slot);
+        let scope = strand.scope.borrow().clone();
+        let cancelled = scope.map(|s| s.cancelled());
+        let target = Rc::downgrade(strand);
+        let future = async move {
+            match cancelled {
+                None => theirs.set(Some(future.await)),
+                Some(cancelled) => tokio::select! {
+                    biased;
+                    value = future => theirs.set(Some(value)),
+                    status = cancelled => {
+                        if let Some(strand) = target.upgrade() {
+                            *strand.interrupt.borrow_mut() = Some(status);
+                        }
+                    }
+                },
+            }
+        };
+        let id = self.add_wait(Box::pin(future), strand);
+        strand.waiting.set(Some(id));
+        let suspended = fiber::suspend();
+        strand.waiting.set(None);
+        if suspended.is_err() {
+            // The fiber is being destroyed: nobody will look at the wait again.
+            self.remove_wait(id);
+            return Err(Thrown::Pending);
+        }
+        if let Some(status) = strand.interrupt.take() {
+            return Err(errors::cancelled_exception(&status, &HeaderMap::new()));
+        }
+        slot.take().ok_or_else(|| errors::error("a fiber of viaduct's was resumed by somebody else".into()))
+    }
+
+    fn wait_on_main<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Result<T, Thrown> {
+        let scope = self.main_scope.borrow().clone();
+        if scope.is_none() && !self.has_fibers() {
+            return Ok(self.reactor.block_on(future));
+        }
+        let cancelled = scope.map(|s| s.cancelled());
+        self.drive(async move {
+            match cancelled {
+                None => Ok(future.await),
+                Some(cancelled) => tokio::select! {
+                    biased;
+                    value = future => Ok(value),
+                    status = cancelled => Err(status),
+                },
+            }
+        })?
+        .map_err(|status| errors::cancelled_exception(&status, &HeaderMap::new()))
+    }
+
+    fn has_fibers(&self) -> bool {
+        !self.ready.borrow().is_empty() || self.waits.borrow().len() > self.free.borrow().len()
+    }
+
+    /// Drives the reactor until the future is done, and runs fibers that become ready.
+    fn drive<T>(&self, future: impl Future<Output = T>) -> Result<T, Thrown> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            self.resume_ready()?;
+            let outcome = self.reactor.block_on(poll_fn(|cx| {
+                if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(value));
+                }
+                self.poll_waits(cx);
+                if self.ready.borrow().is_empty() { Poll::Pending } else { Poll::Ready(None) }
+            }));
+            if let Some(value) = outcome {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn add_wait(&self, future: Pin<Box<dyn Future<Output = ()>>>, strand: &Rc<Strand>) -> usize {
+        let mut waits = self.waits.borrow_mut();
+        let id = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            waits.push(None);
+            waits.len() - 1
+        });
+        let waker = Waker::from(Arc::new(WaitWaker { wait: id, woken: Arc::clone(&self.woken) }));
+        if let Some(slot) = waits.get_mut(id) {
+            *slot = Some(Wait { future: Some(future), strand: Rc::clone(strand), waker });
+        }
+        // Its first poll is the loop's, inside the reactor.
+        self.woken.add(id);
+        id
+    }
+
+    fn remove_wait(&self, id: usize) -> Option<Wait> {
+        let wait = self.waits.borrow_mut().get_mut(id).and_then(Option::take);
+        if wait.is_some() {
+            self.free.borrow_mut().push(id);
+        }
+        wait
+    }
+
+    /// Polls the waits that were woken. To be called inside the reactor.
+    fn poll_waits(&self, cx: &mut Context<'_>) {
+        for id in self.woken.take(cx.waker()) {
+            // The future is taken out while it is polled: a waker may come back here.
+            let taken = self
+                .waits
+                .borrow_mut()
+                .get_mut(id)
+                .and_then(Option::as_mut)
+                .and_then(|wait| Some((wait.future.take()?, wait.waker.clone())));
+            let Some((mut future, waker)) = taken else { continue };
+            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                if let Some(Some(wait)) = self.waits.borrow_mut().get_mut(id) {
+                    wait.future = Some(future);
+                }
+            } else if let Some(wait) = self.remove_wait(id) {
+                self.ready.borrow_mut().push_back(wait.strand);
+            }
+        }
+    }
+
+    /// Resumes fibers whose waits are over, for as long as PHP may run.
+    fn resume_ready(&self) -> Result<(), Thrown> {
+        loop {
+            let next = self.ready.borrow_mut().pop_front();
+            let Some(strand) = next else { return Ok(()) };
+            self.switch(&strand, false)?;
+        }
+    }
+
+    /// Runs a job in a fiber: at once, until it first waits.
+    pub(crate) fn spawn(&self, job: Job) -> Result<Rc<Strand>, Thrown> {
+        let idle = self.idle.borrow_mut().pop();
+        let (strand, fresh) = match idle {
+            Some(strand) => (strand, false),
+            None => (Strand::new()?, true),
+        };
+        *strand.job.borrow_mut() = Some(job);
+        self.switch(&strand, fresh)?;
+        Ok(strand)
+    }
+
+    /// Runs a job on the main stack.
+    fn run_here(&self, job: Job) -> Result<(), Thrown> {
+        self.jobs_left.set(self.jobs_left.get().saturating_sub(1));
+        match try_catch(AssertUnwindSafe(job)) {
+            Ok(()) if exception_pending() => Err(Thrown::Pending),
+            Ok(()) => Ok(()),
+            Err(CatchError::Bailout) => Err(Thrown::Bailout),
+            Err(other) => Err(errors::error(other.to_string())),
+        }
+    }
+
+    fn switch(&self, strand: &Rc<Strand>, fresh: bool) -> Result<(), Thrown> {
+        let before = self.current.replace(Some(Rc::clone(strand)));
+        let switched = if fresh { strand.fiber.start(fiber_main) } else { strand.fiber.resume() };
+        self.current.replace(before);
+        switched
+    }
+
+    /// Sees to it that what was just queued leaves soon: at once where the reactor has not had a turn
+    /// for a while, else together with what follows.
+    pub(crate) fn nudge(&self) {
+        // While a server runs its loop comes round by itself.
+        if self.source.borrow().is_none() && self.turn_at.get().elapsed() > PHP_TIME {
+            self.reactor.turn();
+            self.turn_at.set(Instant::now());
+        }
+    }
+
+    /// Ends the wait of a suspended job with `status`. Nothing where it does not wait.
+    pub(crate) fn interrupt(&self, strand: &Rc<Strand>, status: Status) {
+        if let Some(id) = strand.waiting.get()
+            && let Some(wait) = self.remove_wait(id)
+        {
+            *strand.interrupt.borrow_mut() = Some(status);
+            self.ready.borrow_mut().push_back(wait.strand);
+        }
+    }
+
+    /// Serves jobs from `source` until it ends.
+    pub(crate) fn serve(&self, source: &Rc<dyn Source>, fibers: bool) -> Result<(), Thrown> {
+        *self.source.borrow_mut() = Some(Rc::clone(source));
+        let outcome = self.serve_jobs(source, fibers);
+        *self.source.borrow_mut() = None;
+        outcome
+    }
+
+    /// Whether a server may run here: on the main stack, and one at a time.
+    pub(crate) fn may_serve(&self) -> bool {
+        self.source.borrow().is_none() && self.current.borrow().is_none() && !fiber::inside()
+    }
+
+    fn serve_jobs(&self, source: &Rc<dyn Source>, fibers: bool) -> Result<(), Thrown> {
+        loop {
+            self.begin_turn();
+            while self.may_run() {
+                let strand = self.ready.borrow_mut().pop_front();
+                match strand {
+                    Some(strand) => self.switch(&strand, false)?,
+                    // A fiber that is given a job goes on to take jobs by itself.
+                    None => match source.next() {
+                        Some(job) if fibers => drop(self.spawn(job)?),
+                        Some(job) => self.run_here(job)?,
+                        None => break,
+                    },
+                }
+                if self.reactor.is_stale() {
+                    // A handler forked, and this is the child.
+                    return Ok(());
+                }
+            }
+            if source.interrupted() {
+                dispatch_signals()?;
+            }
+            let busy = source.has_next() || !self.ready.borrow().is_empty();
+            let ended = self.reactor.block_on(async {
+                source.flush();
+                if busy {
+                    // Work is waiting, but the reactor comes first: what was sent must leave, and
+                    // what has come must be seen.
+                    turn().await;
+                }
+                poll_fn(|cx| {
+                    self.poll_waits(cx);
+                    if source.poll_end(cx).is_ready() {
+                        return Poll::Ready(true);
+                    }
+                    let work = source.poll_ready(cx).is_ready() || !self.ready.borrow().is_empty();
+                    if work { Poll::Ready(false) } else { Poll::Pending }
+                })
+                .await
+            });
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn begin_turn(&self) {
+        self.jobs_left.set(PHP_JOBS);
+        self.turn_at.set(Instant::now());
+    }
+
+    fn may_run(&self) -> bool {
+        self.jobs_left.get() > 0 && self.turn_at.get().elapsed() < PHP_TIME
+    }
+
+    /// The next job for a fiber that has ended one.
+    fn next_job(&self) -> Option<Job> {
+        let left = self.jobs_left.get().checked_sub(1)?;
+        self.jobs_left.set(left);
+        // Fibers that wait no longer come before new jobs.
+        if !self.may_run() || !self.ready.borrow().is_empty() {
+            return None;
+        }
+        let source = self.source.borrow().clone()?;
+        source.next()
+    }
+}
+
+impl Strand {
+    fn new() -> Result<Rc<Self>, Thrown> {
+        Ok(Rc::new(Self {
+            fiber: Fiber::new()?,
+            job: RefCell::default(),
+            scope: RefCell::default(),
+            waiting: Cell::new(None),
+            interrupt: RefCell::default(),
+        }))
+    }
+}
+
+/// Lets PHP's signal handlers run.
+fn dispatch_signals() -> Result<(), Thrown> {
+    let name = crate::zend::string(b"pcntl_signal_dispatch");
+    match Callable::new(&name) {
+        Some(dispatch) => dispatch.call(&mut []).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What every fiber of ours runs: one job after the other.
+///
+/// While it is suspended or runs a job, its stack holds neither the scheduler nor the strand: both
+/// must be able to go before it.
+fn fiber_main() {
+    let Some(strand) =
+        running().and_then(|scheduler| scheduler.current.borrow().as_ref().map(Rc::downgrade))
+    else {
+        return;
+    };
+    loop {
+        match next_job_of(&strand) {
+            Next::Run(job) => job(),
+            Next::Rest => {
+                if fiber::suspend().is_err() {
+                    return;
+                }
+            }
+            Next::End => return,
+        }
+    }
+}
+
+/// What a fiber does next.
+enum Next {
+    Run(Job),
+    Rest,
+    End,
+}
+
+fn next_job_of(strand: &Weak<Strand>) -> Next {
+    // A forked child has no scheduler here, and this fiber no business there. A pending exception is
+    // `exit()`, or the fiber is being destroyed.
+    let (Some(scheduler), Some(strand)) = (running(), strand.upgrade()) else { return Next::End };
+    if exception_pending() {
+        return Next::End;
+    }
+    strand.scope.take();
+    if let Some(job) = strand.job.take().or_else(|| scheduler.next_job()) {
+        return Next::Run(job);
+    }
+    let mut idle = scheduler.idle.borrow_mut();
+    if idle.len() >= IDLE_FIBERS {
+        return Next::End;
+    }
+    idle.push(strand);
+    Next::Rest
+}

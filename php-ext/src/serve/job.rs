@@ -1,0 +1,178 @@
+//! Running a handler for one call.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::Zval;
+use http::HeaderMap;
+use viaduct::deadline::Deadline;
+use viaduct::reactor::fork::Bound;
+use viaduct::server::{Incoming, ServerCall};
+use viaduct::{Code, Status};
+
+use super::handler::{Handler, Parameter};
+use super::messages::Messages;
+use super::{Answer, Serving};
+use crate::api::context::Context;
+use crate::api::method_kind::MethodKind;
+use crate::api::request_stream::RequestStream;
+use crate::errors::{self, Thrown};
+use crate::message::payload;
+use crate::scheduler::{self, Scope, wait};
+use crate::zend::class::Class as _;
+
+/// What the handler's waits and outgoing calls inherit.
+struct CallScope(ServerCall);
+
+impl Scope for CallScope {
+    fn deadline(&self) -> Option<Deadline> {
+        self.0.deadline()
+    }
+
+    fn cancelled(&self) -> Pin<Box<dyn Future<Output = Status>>> {
+        let call = self.0.clone();
+        Box::pin(async move {
+            match call.cancelled().await {
+                Some(status) => status,
+                // Answered: nothing will cancel it any more.
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// Runs the handler of a call, and leaves its answer in the outbox.
+pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
+    let Some(handler) = serving.handlers.get(incoming.method as usize).map(Rc::clone) else {
+        return;
+    };
+    let call = incoming.call.clone();
+    let trailers = Rc::new(RefCell::new(HeaderMap::new()));
+    if let Ok(scheduler) = scheduler::scheduler() {
+        scheduler.set_scope(Some(Rc::new(CallScope(call.clone()))));
+    }
+    let outcome = answer(serving, &handler, incoming, &trailers);
+    if let Err(thrown) = outcome {
+        let (status, mut more) = explain(serving, &handler, thrown);
+        for (name, value) in trailers.take() {
+            if let Some(name) = name {
+                more.append(name, value);
+            }
+        }
+        serving.outbox.borrow_mut().push(Answer::Finish(call, status, more));
+    }
+    if let Some(scheduler) = scheduler::running() {
+        scheduler.set_scope(None);
+    }
+}
+
+/// Calls the handler and takes what it returns.
+fn answer(
+    serving: &Serving,
+    handler: &Handler,
+    incoming: Incoming,
+    trailers: &Rc<RefCell<HeaderMap>>,
+) -> Result<(), Thrown> {
+    let Incoming { call, message, .. } = incoming;
+    let mut message = message;
+    let mut arguments = Vec::with_capacity(2);
+    for parameter in &handler.parameters {
+        arguments.push(match parameter {
+            Parameter::Context => {
+                let context = Context::new(Bound::new(call.clone()), Rc::clone(trailers)).into_object();
+                zval(context)?
+            }
+            Parameter::Request => match message.take() {
+                Some(message) => handler.decoder.decode(&message, "request")?,
+                None => zval(RequestStream::new(Bound::new(call.clone()), handler.decoder).into_object())?,
+            },
+        });
+    }
+    let returned = handler.callable.call(&mut arguments);
+    // The handler may have kept the objects; what it has not kept goes now.
+    drop(arguments);
+    let returned = returned?;
+    match handler.kind {
+        MethodKind::Unary | MethodKind::ClientStream => {
+            let payload = payload(&returned, "the handler's return value")?;
+            let framed = frame(&call, payload.as_bytes())?;
+            serving.outbox.borrow_mut().push(Answer::Reply(call, framed, trailers.take()));
+        }
+        MethodKind::ServerStream | MethodKind::Bidi => {
+            if send_all(&call, returned)? {
+                let trailers = trailers.take();
+                serving.outbox.borrow_mut().push(Answer::Finish(call, Status::ok(""), trailers));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn zval<T: ext_php_rs::class::RegisteredClass>(
+    object: ZBox<ext_php_rs::types::ZendClassObject<T>>,
+) -> Result<Zval, Thrown> {
+    use ext_php_rs::convert::IntoZval as _;
+    object.into_zval(false).map_err(|e| errors::error(e.to_string()))
+}
+
+fn frame(call: &ServerCall, message: &[u8]) -> Result<bytes::Bytes, Thrown> {
+    viaduct::codec::frame(message, call.encoding())
+        .map_err(|status| errors::rpc_exception(&status, &HeaderMap::new()))
+}
+
+/// Sends what a streaming handler returns. `false` where the call ended before its time.
+fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
+    let mut messages = Messages::of(returned)?;
+    while let Some(message) = messages.next()? {
+        let payload = payload(&message, "a message that the handler yields")?;
+        let framed = frame(call, payload.as_bytes())?;
+        drop(payload);
+        let waiting = match call.try_send(framed) {
+            Ok(waiting) => waiting,
+            Err(_) => return Ok(false),
+        };
+        if let Some(framed) = waiting {
+            let theirs = call.clone();
+            let sent = wait(&scheduler::scheduler()?, async move { theirs.send(framed).await })?;
+            if sent.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The status for what a handler threw; what is not meant for clients goes to the error log.
+fn explain(serving: &Serving, handler: &Handler, thrown: Thrown) -> (Status, HeaderMap) {
+    let exception = match thrown.catch() {
+        Ok(exception) => exception,
+        Err(pending) => {
+            if errors::take_exit() {
+                serving.exit.set(true);
+                serving.stop.set(true);
+            } else {
+                // The fiber is being destroyed.
+                pending.throw();
+            }
+            return (Status::internal("the handler ended its process"), HeaderMap::new());
+        }
+    };
+    if let Some((status, trailers)) = errors::status_of(exception.get()) {
+        let status = match status.code() {
+            Code::Ok => Status::internal("the handler threw an exception with the code Ok"),
+            _ => status,
+        };
+        return (status, trailers);
+    }
+    let text = errors::describe(exception.get());
+    errors::log(&format!("viaduct: the handler of {} ({}) threw: {text}", handler.method, handler.place));
+    let status =
+        if serving.expose_errors { Status::internal(text) } else { Status::internal("internal error") };
+    // Its destructor may run PHP code.
+    drop(exception);
+    (status, HeaderMap::new())
+}
+

@@ -1,0 +1,231 @@
+//! Serving: from the core's inbox to handlers and back.
+//!
+//! - [`handler`]: a callable and what its signature says;
+//! - [`signature`]: reading that signature;
+//! - [`job`]: running a handler for one call;
+//! - [`messages`]: walking over what a streaming handler returns;
+//! - [`signals`]: SIGTERM and SIGINT while the server runs.
+//!
+//! Answers of handlers that return one message are not sent at once: they wait in the outbox until the
+//! reactor has its turn, and leave together.
+
+pub(crate) mod handler;
+mod job;
+mod messages;
+pub(crate) mod signals;
+pub(crate) mod signature;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use viaduct::Status;
+use viaduct::server::{Inbox, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
+
+use self::handler::Handler;
+use self::signals::Signals;
+use crate::errors::{self, Thrown};
+use crate::scheduler::{Job, Scheduler, Source};
+
+/// How long the engine goes on after a fatal error: what it can still answer leaves within this.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A server that runs.
+pub(crate) struct Serving {
+    handlers: Vec<Rc<Handler>>,
+    inbox: Inbox,
+    handle: ServerHandle,
+    concurrency: usize,
+    expose_errors: bool,
+    /// The calls whose handlers run. A place is free where there is `None`.
+    running: RefCell<Vec<Option<ServerCall>>>,
+    running_count: Cell<usize>,
+    outbox: RefCell<Vec<Answer>>,
+    /// Set by `stop()`, and by a handler that called `exit()`.
+    stop: Rc<Cell<bool>>,
+    exit: Cell<bool>,
+    signals: Signals,
+    drained: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
+}
+
+/// An answer that waits for the reactor's turn.
+enum Answer {
+    Reply(ServerCall, Bytes, HeaderMap),
+    Finish(ServerCall, Status, HeaderMap),
+}
+
+/// What a server is made of.
+pub(crate) struct Parts {
+    pub(crate) config: ServerConfig,
+    pub(crate) router: Router,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) handlers: Vec<Rc<Handler>>,
+    pub(crate) concurrency: usize,
+    pub(crate) expose_errors: bool,
+    pub(crate) stop: Rc<Cell<bool>>,
+}
+
+/// Serves until told to stop.
+pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
+    let inbox = Inbox::new(parts.config.max_queued);
+    let wishes = signals::wishes()?;
+    let started = scheduler.reactor.block_on(async {
+        let signals = Signals::catch(&wishes).map_err(|error| error.to_string())?;
+        let handle = Core::start(parts.config, parts.router, parts.listeners, inbox.clone());
+        Ok::<_, String>((signals, handle.map_err(|error| error.to_string())?))
+    });
+    let (signals, handle) =
+        started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
+    let serving = Rc::new(Serving {
+        handlers: parts.handlers,
+        inbox,
+        handle,
+        concurrency: parts.concurrency,
+        expose_errors: parts.expose_errors,
+        running: RefCell::default(),
+        running_count: Cell::new(0),
+        outbox: RefCell::default(),
+        stop: parts.stop,
+        exit: Cell::new(false),
+        signals,
+        drained: RefCell::default(),
+    });
+    let source: Rc<dyn Source> = Rc::new(Jobs(Rc::clone(&serving)));
+    let outcome = scheduler.serve(&source, serving.concurrency > 1);
+    if let Err(Thrown::Bailout) = outcome {
+        serving.last_words(scheduler);
+    }
+    if scheduler.reactor.is_stale() {
+        // A forked child that came back here: the server is its parent's.
+        std::mem::forget(serving);
+        return outcome;
+    }
+    // What the last turn has queued still leaves.
+    scheduler.reactor.turn();
+    if outcome.is_ok() && serving.exit.get() {
+        return Err(errors::exit());
+    }
+    outcome
+}
+
+/// The server as the scheduler sees it.
+struct Jobs(Rc<Serving>);
+
+impl Source for Jobs {
+    fn next(&self) -> Option<Job> {
+        let this = &self.0;
+        if this.running_count.get() >= this.concurrency {
+            return None;
+        }
+        let incoming = this.inbox.pop()?;
+        let serving = Rc::clone(this);
+        let place = this.begin(&incoming.call);
+        Some(Box::new(move || {
+            job::run(&serving, incoming);
+            serving.end(place);
+        }))
+    }
+
+    fn has_next(&self) -> bool {
+        !self.0.inbox.is_empty() && self.0.running_count.get() < self.0.concurrency
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0.running_count.get() >= self.0.concurrency {
+            // A handler that ends does so on this thread, and the loop comes round then.
+            return Poll::Pending;
+        }
+        self.0.inbox.poll_ready(cx)
+    }
+
+    fn flush(&self) {
+        let answers = self.0.outbox.take();
+        for answer in answers {
+            // A call that has ended otherwise meanwhile takes no answer any more.
+            let _ = match answer {
+                Answer::Reply(call, message, trailers) => call.reply(message, trailers),
+                Answer::Finish(call, status, trailers) => call.finish(status, trailers),
+            };
+        }
+    }
+
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_end(cx)
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.signals.take_foreign()
+    }
+}
+
+impl Serving {
+    fn begin(&self, call: &ServerCall) -> usize {
+        self.running_count.set(self.running_count.get() + 1);
+        let mut running = self.running.borrow_mut();
+        match running.iter().position(Option::is_none) {
+            Some(place) => {
+                if let Some(slot) = running.get_mut(place) {
+                    *slot = Some(call.clone());
+                }
+                place
+            }
+            None => {
+                running.push(Some(call.clone()));
+                running.len() - 1
+            }
+        }
+    }
+
+    fn end(&self, place: usize) {
+        self.running_count.set(self.running_count.get() - 1);
+        if let Some(slot) = self.running.borrow_mut().get_mut(place) {
+            *slot = None;
+        }
+    }
+
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let told = self.signals.poll_told(cx);
+        let mut drained = self.drained.borrow_mut();
+        if let Some(drained) = &mut *drained {
+            if told {
+                // Somebody is in a hurry: the second signal ends it.
+                self.handle.abort();
+            }
+            return drained.as_mut().poll(cx);
+        }
+        if !told && !self.stop.get() {
+            return Poll::Pending;
+        }
+        self.handle.drain();
+        let handle = self.handle.clone();
+        drained.insert(Box::pin(async move { handle.drained().await })).as_mut().poll(cx)
+    }
+
+    /// After a fatal error no PHP code runs any more: every call that is here gets its status.
+    fn last_words(&self, scheduler: &Scheduler) {
+        let status = || Status::internal("the server process ended with a fatal error");
+        let running = self.running.take();
+        scheduler.reactor.block_on(async {
+            for answer in self.outbox.take() {
+                let _ = match answer {
+                    Answer::Reply(call, message, trailers) => call.reply(message, trailers),
+                    Answer::Finish(call, status, trailers) => call.finish(status, trailers),
+                };
+            }
+            for call in running.into_iter().flatten() {
+                let _ = call.finish(status(), HeaderMap::new());
+            }
+            while let Some(incoming) = self.inbox.pop() {
+                let status = Status::unavailable("the server process is ending; no handler has run");
+                let _ = incoming.call.finish(status, HeaderMap::new());
+            }
+            self.handle.drain();
+            let _ = tokio::time::timeout(LAST_WORDS, self.handle.drained()).await;
+        });
+    }
+}
