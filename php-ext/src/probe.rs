@@ -10,7 +10,7 @@ use viaduct::codec::{Deframer, Encoding, Message, frame};
 use crate::api::status;
 use crate::errors::{self, Thrown};
 use crate::message::{self, Decoder};
-use crate::zend::call::{Call, Throwable, handler};
+use crate::zend::call::{Call, Callable, Throwable, handler};
 use crate::zend::object::ObjectBox;
 use crate::{metadata, zend};
 
@@ -45,6 +45,26 @@ pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
                 .arg(Arg::new("cancelled", DataType::Bool).default("false"))
                 .required_args(1)
                 .returns(DataType::Void, false, false),
+        )
+        .function(
+            FunctionBuilder::new("ViaductProbe\\scalars", handler!(scalars))
+                .arg(Arg::new("int", DataType::Long))
+                .arg(Arg::new("float", DataType::Double).default("0.5"))
+                .arg(Arg::new("string", DataType::String).default("'s'"))
+                .arg(Arg::new("bool", DataType::Bool).allow_null().default("null"))
+                .required_args(1)
+                .returns(DataType::String, false, false),
+        )
+        .function(
+            FunctionBuilder::new("ViaductProbe\\variadic", handler!(variadic))
+                .arg(Arg::new("function", DataType::Callable))
+                .arg(Arg::new("arguments", DataType::Mixed).is_variadic())
+                .returns(DataType::String, false, false),
+        )
+        .function(
+            FunctionBuilder::new("ViaductProbe\\numbered", handler!(numbered))
+                .arg(Arg::new("arguments", DataType::Mixed).is_variadic())
+                .returns(DataType::Long, false, false),
         )
         .function(
             FunctionBuilder::new("ViaductProbe\\fail", handler!(fail))
@@ -100,6 +120,28 @@ fn again(call: Call<'_>) -> Result<(), Thrown> {
             errors::rpc_exception(&status, &trailers)
         })
     })
+}
+
+/// The arguments as they arrive.
+fn scalars(call: Call<'_>) -> Result<String, Thrown> {
+    let a = call.arguments(1..=4)?;
+    let int: i64 = a.get(0)?;
+    let float = a.get_or(1, 0.5)?;
+    let string = a.get_or::<&[u8]>(2, b"s")?;
+    let bool = a.nullable::<bool>(3)?;
+    Ok(format!("{int} {float} {} {bool:?}", String::from_utf8_lossy(string)))
+}
+
+/// How many arguments there are, and how many with names.
+fn variadic(call: Call<'_>) -> Result<String, Thrown> {
+    let (a, named) = call.variadic(1)?;
+    let Callable(_) = a.get(0)?;
+    Ok(format!("{} {}", a.count(), named.map_or(0, ZendHashTable::len)))
+}
+
+/// How many arguments there are; names are refused.
+fn numbered(call: Call<'_>) -> Result<i64, Thrown> {
+    Ok(i64::from(call.arguments(0..=u32::MAX)?.count()))
 }
 
 /// Ends in every other way a function can.

@@ -4,12 +4,12 @@ Details given as google/protobuf objects are packed
 grpc
 ctype
 --SKIPIF--
-<?php if (!is_file('/usr/share/php/Google/Protobuf/Any.php')) die('skip google/protobuf is not installed'); ?>
+<?php if (!stream_resolve_include_path('Google/Protobuf/Any.php')) die('skip google/protobuf is not installed'); ?>
 --FILE--
 <?php
 spl_autoload_register(function (string $class) {
-    $file = '/usr/share/php/' . strtr($class, '\\', '/') . '.php';
-    if (is_file($file)) {
+    $file = stream_resolve_include_path(strtr($class, '\\', '/') . '.php');
+    if ($file) {
         require $file;
     }
 });

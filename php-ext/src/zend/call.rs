@@ -93,6 +93,32 @@ impl<'a> Call<'a> {
 
     /// The arguments, after a look at their number.
     pub(crate) fn arguments(self, range: RangeInclusive<u32>) -> Result<Arguments<'a>, Thrown> {
+        if self.named().is_some() {
+            // SAFETY: throws, and keeps nothing.
+            unsafe { sys::zend_unexpected_extra_named_error() };
+            return Err(Thrown::Pending);
+        }
+        self.numbered(range)
+    }
+
+    /// The arguments of a variadic function, at least `least`; and those with names that no
+    /// parameter has. Only variadic functions can get such.
+    pub(crate) fn variadic(self, least: u32) -> Result<(Arguments<'a>, Option<&'a ZendHashTable>), Thrown> {
+        Ok((self.numbered(least..=u32::MAX)?, self.named()))
+    }
+
+    fn named(self) -> Option<&'a ZendHashTable> {
+        // SAFETY: the frame is live; the table is there where the flag says so.
+        unsafe {
+            let frame = self.frame.as_ptr();
+            if (*frame).This.u1.type_info & sys::CALL_HAS_EXTRA_NAMED_PARAMS == 0 {
+                return None;
+            }
+            (*frame).extra_named_params.as_ref()
+        }
+    }
+
+    fn numbered(self, range: RangeInclusive<u32>) -> Result<Arguments<'a>, Thrown> {
         // SAFETY: the frame is live, and the union's members are all u32.
         let count = unsafe { (*self.frame.as_ptr()).This.u2.num_args };
         if range.contains(&count) {

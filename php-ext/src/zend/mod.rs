@@ -11,10 +11,13 @@
 //!   the text of a PHP expression with full names, `"Viaduct\\Compression::None"` among them: the
 //!   engine compiles it where a named argument leaves a gap, so it must be there for every optional
 //!   parameter. Types of classes are `DataType::object("Viaduct\\Status")`, unions of classes are
-//!   `DataType::object("A|B")`.
+//!   `DataType::object("A|B")`, `object` is `DataType::ANY_OBJECT`; `.returns(type, false, nullable)`,
+//!   and `DataType::Void` where nothing is returned.
 //! - **Classes** whose objects carry Rust data are made by [`rust_class!`](crate::zend::class::rust_class);
 //!   classes whose objects do not, by [`class::Plain`]. The latter is needed under `\Exception`, whose
 //!   own `create_object` sets file, line and trace.
+//! - **Enums** are registered by [`class::register_enum`], which makes them final.
+//! - **Objects** of others are [`object::Object`] and [`object::ObjectBox`], never `&ZendObject`.
 //! - **Handlers** come from [`handler!`](crate::zend::call::handler), which stands between a panic and
 //!   the engine, and throws what the function returns as [`Thrown`](crate::errors::Thrown).
 //!

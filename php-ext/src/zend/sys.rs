@@ -7,6 +7,9 @@ use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_object, zend_string, zen
 /// `ZEND_ACC_READONLY`
 pub(crate) const ACC_READONLY: c_int = 1 << 7;
 
+/// `ZEND_CALL_HAS_EXTRA_NAMED_PARAMS`
+pub(crate) const CALL_HAS_EXTRA_NAMED_PARAMS: u32 = 1 << 27;
+
 /// `zend_expected_type`: what an argument should have been. The next number means "or null".
 pub(crate) mod expected {
     pub(crate) const LONG: u32 = ext_php_rs::ffi::_zend_expected_type_Z_EXPECTED_LONG;
@@ -37,6 +40,8 @@ unsafe extern "C" {
     pub(crate) fn zend_wrong_parameter_type_error(number: u32, expected: u32, arg: *mut zval);
     pub(crate) fn zend_wrong_parameter_class_error(number: u32, class: *const c_char, arg: *mut zval);
     pub(crate) fn zend_wrong_parameter_class_or_null_error(number: u32, class: *const c_char, arg: *mut zval);
+
+    pub(crate) fn zend_unexpected_extra_named_error();
 
     pub(crate) fn object_init_ex(out: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub(crate) fn zend_update_property(
