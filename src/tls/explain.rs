@@ -79,7 +79,11 @@ fn certificate(why: &CertificateError) -> String {
             format!("the peer's certificate is for another name: wanted {}, it {has}", expected.to_str())
         }
         CertificateError::Revoked => "the peer's certificate has been revoked".into(),
-        CertificateError::BadSignature => "the peer's certificate has a bad signature".into(),
+        CertificateError::BadSignature => {
+            "the peer's certificate has a bad signature: it was not signed by the trusted CA, or by \
+             another one of the same name"
+                .into()
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the peer's certificate is not meant for this purpose (extended key usage: a server needs \
              serverAuth, a client clientAuth)"
@@ -108,7 +112,8 @@ fn alert(alert: AlertDescription) -> String {
         AlertDescription::CertificateRevoked => "the peer says that our certificate was revoked".into(),
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateUnknown => "the peer does not accept our certificate".into(),
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError => "the peer does not accept our certificate".into(),
         AlertDescription::UnrecognisedName => "the peer does not serve the name we asked for".into(),
         AlertDescription::NoApplicationProtocol => no_h2(),
         AlertDescription::ProtocolVersion => "the peer speaks neither TLS 1.2 nor TLS 1.3".into(),

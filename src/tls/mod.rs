@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::crypto::CryptoProvider;
 
 pub use client::{ClientTls, Fingerprint};
+pub(crate) use explain::no_h2;
 pub use explain::{explain, explain_tls};
 pub use server::ServerTls;
 

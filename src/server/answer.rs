@@ -1,0 +1,141 @@
+//! What goes out: headers, messages, trailers.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, Response};
+use tonic::{Code, Status};
+
+use super::call::Core;
+use crate::codec::Encoding;
+use crate::status;
+
+/// Why something could not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The call is over: answered, cancelled, or past its deadline.
+    #[error("the call is over")]
+    Ended,
+    /// The response's headers were sent before.
+    #[error("the response's headers have been sent already")]
+    HeadersSent,
+    /// The message is longer than the server may send.
+    #[error("a response of {length} bytes is too long; the limit is {limit} bytes (maxSendBytes)")]
+    TooLong {
+        /// The message's length as sent.
+        length: usize,
+        /// [`ServerConfig::max_send`](super::ServerConfig::max_send).
+        limit: usize,
+    },
+}
+
+/// How far the answer has come.
+pub(super) enum Answer {
+    /// Nothing was sent.
+    Fresh(SendResponse<Bytes>),
+    /// The headers were sent.
+    Open(SendStream<Bytes>),
+    /// All was said, or nobody listens.
+    Ended,
+}
+
+impl Answer {
+    pub(super) fn headers(&mut self, metadata: HeaderMap, call: &Core) -> Result<(), Refused> {
+        match self {
+            Self::Fresh(respond) => {
+                let map = call.ground.with_headers(metadata, call.encoding());
+                let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
+                *self = Self::Open(stream);
+                Ok(())
+            }
+            Self::Open(_) => Err(Refused::HeadersSent),
+            Self::Ended => Err(Refused::Ended),
+        }
+    }
+
+    /// Sends `message`, or gives it back where it must wait.
+    pub(super) fn message(&mut self, message: Bytes, call: &Core) -> Result<Option<Bytes>, Refused> {
+        if matches!(self, Self::Ended) {
+            return Err(Refused::Ended);
+        }
+        call.ground.check_length(&message)?;
+        let stream = self.open(call)?;
+        // One byte of room is enough: the message is taken whole, and it is in memory anyway. Asking
+        // for all of it would take the connection's window away from the other streams.
+        stream.reserve_capacity(1);
+        if stream.capacity() == 0 {
+            let mut cx = Context::from_waker(call.waker());
+            loop {
+                // Ready may stem from room that has been used since; then it is asked again.
+                match stream.poll_capacity(&mut cx) {
+                    Poll::Pending => return Ok(Some(message)),
+                    Poll::Ready(Some(Ok(0))) => {}
+                    Poll::Ready(Some(Ok(_))) => break,
+                    Poll::Ready(None | Some(Err(_))) => return Err(Refused::Ended),
+                }
+            }
+        }
+        stream.send_data(message, false).map_err(|_| Refused::Ended)?;
+        Ok(None)
+    }
+
+    /// Headers, one message, trailers.
+    pub(super) fn reply(
+        &mut self,
+        message: Bytes,
+        mut trailers: HeaderMap,
+        call: &Core,
+    ) -> Result<(), Refused> {
+        trailers.insert(&super::GRPC_STATUS, status::code_value(Code::Ok));
+        let stream = self.open(call)?;
+        stream.send_data(message, false).map_err(|_| Refused::Ended)?;
+        stream.send_trailers(trailers).map_err(|_| Refused::Ended)
+    }
+
+    /// Trailers; where nothing was sent before, an error is a single HEADERS frame.
+    pub(super) fn finish(
+        &mut self,
+        status: &Status,
+        mut trailers: HeaderMap,
+        call: &Core,
+    ) -> Result<(), Refused> {
+        status::to_headers(status, &mut trailers);
+        match self {
+            Self::Fresh(respond) if status.code() != Code::Ok => {
+                let map = call.ground.with_headers(trailers, Encoding::Identity);
+                respond.send_response(response(map), true).map(drop).map_err(|_| Refused::Ended)
+            }
+            _ => self.open(call)?.send_trailers(trailers).map_err(|_| Refused::Ended),
+        }
+    }
+
+    /// Whether the client has reset the stream, or its connection is lost.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Fresh(respond) => respond.poll_reset(cx).map(drop),
+            Self::Open(stream) => stream.poll_reset(cx).map(drop),
+            Self::Ended => Poll::Pending,
+        }
+    }
+
+    /// The stream, with the headers sent.
+    fn open(&mut self, call: &Core) -> Result<&mut SendStream<Bytes>, Refused> {
+        if let Self::Fresh(respond) = self {
+            let map = call.ground.headers(call.encoding());
+            let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
+            *self = Self::Open(stream);
+        }
+        match self {
+            Self::Open(stream) => Ok(stream),
+            _ => Err(Refused::Ended),
+        }
+    }
+}
+
+fn response(headers: HeaderMap) -> Response<()> {
+    let mut response = Response::new(());
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,94 @@
+//! What a server can be told.
+
+use std::time::Duration;
+
+use crate::codec::Encoding;
+
+/// How a server behaves. Every field has a default that serves; change what you must.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Calls that may wait for the consumer. The next one is answered RESOURCE_EXHAUSTED.
+    pub max_queued: usize,
+    /// The longest request message, in bytes, after decompression.
+    pub max_receive: usize,
+    /// The longest response message, in bytes as sent; no limit without it.
+    pub max_send: Option<usize>,
+    /// Streams that one connection may have open (SETTINGS_MAX_CONCURRENT_STREAMS).
+    pub max_concurrent_streams: u32,
+    /// Connections that may be open. The next one is accepted and closed at once.
+    pub max_connections: usize,
+    /// The longest header list of a request, in bytes as HTTP/2 counts them. Longer: HTTP 431.
+    pub max_header_list: u32,
+    /// How long running calls may take after [`drain`](super::ServerHandle::drain) before their
+    /// connections are cut.
+    pub drain_timeout: Duration,
+    /// How long a connection may be silent before it is sent a PING; none without it.
+    pub keepalive: Option<Duration>,
+    /// How long the answer to that PING may take before the connection is cut.
+    pub keepalive_timeout: Duration,
+    /// How long a connection may take over its TLS handshake and HTTP/2 preface.
+    pub handshake_timeout: Duration,
+    /// How responses are compressed where the client accepts it.
+    pub encoding: Encoding,
+    /// Bytes of a stream that may be under way to the consumer: its flow-control window.
+    pub stream_window: u32,
+    /// The same for a whole connection. Streams whose consumer stands still hold their share of it,
+    /// so it must be many times `stream_window`.
+    pub connection_window: u32,
+    /// Bytes of a stream that may wait to be sent; a message is taken while fewer wait.
+    pub send_buffer: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_queued: 4096,
+            max_receive: 4 << 20,
+            max_send: None,
+            max_concurrent_streams: 1024,
+            max_connections: 10_000,
+            max_header_list: 16 << 10,
+            drain_timeout: Duration::from_secs(30),
+            keepalive: None,
+            keepalive_timeout: Duration::from_secs(20),
+            handshake_timeout: Duration::from_secs(10),
+            encoding: Encoding::Identity,
+            stream_window: 1 << 20,
+            connection_window: 16 << 20,
+            send_buffer: 256 << 10,
+        }
+    }
+}
+
+/// The largest HTTP/2 window (RFC 9113, section 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
+
+/// What h2 may charge for small DATA frames that wait for the consumer, before it calls the client
+/// abusive and closes the connection. It charges 256 bytes less the payload for each, so the default
+/// (half the connection's window) cuts a legal stream of small messages to a slow handler after some
+/// tens of thousands. A full stream window of empty messages (5 bytes each) is charged 53 MB; this
+/// is room for two of those, or for a full connection window of messages of 20 bytes.
+const DATA_FRAME_BUDGET: usize = 192 << 20;
+
+impl ServerConfig {
+    /// The HTTP/2 side of this configuration.
+    pub(super) fn http2(&self) -> h2::server::Builder {
+        let streams = self.max_concurrent_streams.max(1);
+        let mut builder = h2::server::Builder::new();
+        builder
+            .initial_window_size(self.stream_window.clamp(65_535, MAX_WINDOW))
+            .initial_connection_window_size(self.connection_window.clamp(65_535, MAX_WINDOW))
+            .max_concurrent_streams(streams)
+            // A DATA frame is a piece of memory: 64 KiB keeps a message of 1 MiB in 16 pieces.
+            .max_frame_size(64 << 10)
+            .max_header_list_size(self.max_header_list.max(1024))
+            .max_send_buffer_size(self.send_buffer.max(1))
+            .data_frame_budget(DATA_FRAME_BUDGET)
+            // A client may cancel all its calls at once before we look (h2 allows 20 by default) …
+            .max_pending_accept_reset_streams(streams as usize)
+            // … and send on, for a while, on streams that we answered early (50 by default); what is
+            // forgotten counts as an error, and 1024 errors end the connection.
+            .max_concurrent_reset_streams(streams as usize);
+        builder
+    }
+}

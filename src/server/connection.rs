@@ -1,0 +1,253 @@
+//! One connection: handshakes, requests, deadlines, keepalive, the end.
+//!
+//! All of a connection's calls are driven by its one task. A request of one message is gathered here,
+//! without a task or a timer of its own, and goes to the inbox when it is complete.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::server::{Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tonic::Status;
+
+use super::answer::Answer;
+use super::body::{Body, Gather};
+use super::call::{Begin, End, ServerCall};
+use super::inbox::Incoming;
+use super::keepalive::Keepalive;
+use super::lifecycle::{Membership, Phase};
+use super::router::RequestShape;
+use super::stream::{PeerAddr, Socket, wrap};
+use super::timers::Deadlines;
+use super::{Ground, Site, request};
+use crate::tls::{ALPN_H2, ServerTls, explain};
+
+/// How many requests the connection's task gathers itself. It looks at each of them whenever it runs;
+/// what is beyond gets a task of its own.
+const GATHERED_HERE: usize = 32;
+
+/// Serves an accepted socket to its end.
+pub(super) async fn run(
+    socket: Socket,
+    peer: PeerAddr,
+    tls: Option<ServerTls>,
+    site: Arc<Site>,
+    mut member: Membership,
+) {
+    let until = Instant::now() + site.ground.config.handshake_timeout;
+    let Some(tls) = tls else {
+        return serve(socket, peer, site, member, until).await;
+    };
+    let accepted = before(until, &mut member, TlsAcceptor::from(tls.config()).accept(socket)).await;
+    let why = match accepted {
+        Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
+            return serve(stream, peer, site, member, until).await;
+        }
+        Some(Ok(_)) => crate::tls::no_h2(),
+        Some(Err(error)) => explain(&error),
+        None => "the TLS handshake took too long".into(),
+    };
+    site.ground.counters.tls_failed.add();
+    tracing::debug!(%peer, "no TLS connection: {why}");
+}
+
+/// `work`, unless `until` passes or the server stops serving before.
+async fn before<F: Future>(until: Instant, member: &mut Membership, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut late = pin!(tokio::time::sleep_until(until.into()));
+    poll_fn(|cx| {
+        if member.phase(cx.waker()) != Phase::Serving {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        late.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+async fn serve<IO>(io: IO, peer: PeerAddr, site: Arc<Site>, mut member: Membership, until: Instant)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = &site.ground.config;
+    let reads = Arc::new(AtomicU64::new(0));
+    let handshake = config.http2().handshake::<_, Bytes>(wrap(io, Arc::clone(&reads)));
+    let mut http2 = match before(until, &mut member, handshake).await {
+        Some(Ok(http2)) => http2,
+        failed => {
+            site.ground.counters.handshakes_failed.add();
+            match failed {
+                Some(Err(error)) => tracing::debug!(%peer, %error, "no HTTP/2 preface"),
+                _ => tracing::debug!(%peer, "the HTTP/2 preface took too long"),
+            }
+            return;
+        }
+    };
+    let keepalive = config.keepalive.and_then(|silence| {
+        Some(Keepalive::new(http2.ping_pong()?, reads, silence, config.keepalive_timeout))
+    });
+    let mut driver = Driver {
+        peer,
+        site,
+        member,
+        draining: false,
+        gathering: Vec::new(),
+        deadlines: Deadlines::default(),
+        keepalive,
+    };
+    poll_fn(|cx| driver.poll(&mut http2, cx)).await;
+}
+
+/// What a connection's task knows beside HTTP/2.
+struct Driver {
+    peer: PeerAddr,
+    site: Arc<Site>,
+    member: Membership,
+    draining: bool,
+    gathering: Vec<Gather>,
+    deadlines: Deadlines,
+    keepalive: Option<Keepalive>,
+}
+
+impl Driver {
+    /// Ready when the connection is at its end.
+    fn poll<IO>(&mut self, http2: &mut Connection<IO, Bytes>, cx: &mut Context<'_>) -> Poll<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self.member.phase(cx.waker()) {
+            Phase::Serving => {}
+            Phase::Draining if self.draining => {}
+            Phase::Draining => {
+                self.draining = true;
+                http2.graceful_shutdown();
+            }
+            Phase::Aborted => {
+                http2.abrupt_shutdown(Reason::NO_ERROR);
+                // One chance for the GOAWAY to leave.
+                let _ = http2.poll_closed(cx);
+                return Poll::Ready(());
+            }
+        }
+        loop {
+            match http2.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => self.accept(request, respond),
+                Poll::Ready(Some(Err(error))) => {
+                    if !error.is_io() && !error.is_remote() {
+                        self.ground().counters.protocol_errors.add();
+                    }
+                    tracing::debug!(peer = %self.peer, %error, "the connection broke");
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        self.gather();
+        self.deadlines.poll(cx);
+        if let Some(keepalive) = &mut self.keepalive
+            && keepalive.poll(cx).is_ready()
+        {
+            self.ground().counters.keepalive_timeouts.add();
+            tracing::debug!(peer = %self.peer, "the peer did not answer a PING");
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn ground(&self) -> &Arc<Ground> {
+        &self.site.ground
+    }
+
+    fn accept(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+        self.ground().counters.requests.add();
+        let (head, stream) = request.into_parts();
+        let asked = match request::read(&head, &self.site.router, self.ground()) {
+            Ok(asked) => asked,
+            Err(rejection) => {
+                // First the body, so that h2 sees nobody interested in it once the answer is out.
+                drop(stream);
+                return request::reject(rejection, respond, self.ground());
+            }
+        };
+        let begin = Begin { head, peer: self.peer, deadline: asked.deadline, encoding: asked.response };
+        let body = Body::new(stream, asked.request, self.ground().config.max_receive);
+        let ground = Arc::clone(self.ground());
+        let answer = Answer::Fresh(respond);
+        let call = match asked.shape {
+            RequestShape::Many => {
+                let call = ServerCall::new(begin, ground, answer, Some(body));
+                self.limit(&call);
+                let call = Incoming { method: asked.method, call, message: None };
+                return self.site.deliver(call);
+            }
+            RequestShape::One => ServerCall::new(begin, ground, answer, None),
+        };
+        self.limit(&call);
+        // Frames come in by this task only, which looks again at what it gathers each time it has
+        // read: nobody needs to be woken.
+        let mut gather = Gather::new(asked.method, call, body);
+        match gather.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(message) => self.site.gathered(gather, message),
+            Poll::Pending if self.gathering.len() < GATHERED_HERE => self.gathering.push(gather),
+            Poll::Pending => {
+                let site = Arc::clone(&self.site);
+                tokio::spawn(async move {
+                    let message = poll_fn(|cx| gather.poll_alone(cx)).await;
+                    site.gathered(gather, message);
+                });
+            }
+        }
+    }
+
+    fn limit(&mut self, call: &ServerCall) {
+        if let Some(deadline) = call.deadline() {
+            self.deadlines.add(deadline.instant(), call.downgrade());
+        }
+    }
+
+    /// Looks at the requests that were not complete.
+    fn gather(&mut self) {
+        let mut at = 0;
+        while let Some(gather) = self.gathering.get_mut(at) {
+            match gather.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => at += 1,
+                Poll::Ready(message) => {
+                    let gather = self.gathering.swap_remove(at);
+                    self.site.gathered(gather, message);
+                }
+            }
+        }
+    }
+}
+
+impl Site {
+    fn gathered(&self, gather: Gather, message: Option<crate::codec::Message>) {
+        let Some(message) = message else { return };
+        let (method, call) = gather.into_call();
+        self.deliver(Incoming { method, call, message: Some(message) });
+    }
+
+    /// Puts a call into the inbox, or refuses it.
+    fn deliver(&self, incoming: Incoming) {
+        if let Err(refused) = self.inbox.push(incoming) {
+            self.ground.counters.queue_full.add();
+            let status = Status::resource_exhausted(format!(
+                "the server has {} calls waiting and takes no more",
+                self.ground.config.max_queued
+            ));
+            // It may have been cancelled meanwhile.
+            let _ = refused.call.0.finish(&status, HeaderMap::new(), End::Refused);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What every call stands on: configuration, counters, and headers made once.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::answer::Refused;
+use super::config::ServerConfig;
+use super::counters::Counters;
+use crate::codec::{ACCEPTED, Encoding, PREFIX};
+
+pub(super) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+static GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+
+pub(super) struct Ground {
+    pub(super) config: ServerConfig,
+    pub(super) counters: Counters,
+    plain: HeaderMap,
+    compressed: HeaderMap,
+}
+
+impl Ground {
+    pub(super) fn new(config: ServerConfig) -> Self {
+        let (mut plain, mut compressed) = (HeaderMap::with_capacity(2), HeaderMap::with_capacity(3));
+        insert(&mut plain, Encoding::Identity);
+        insert(&mut compressed, config.encoding);
+        Self { config, counters: Counters::default(), plain, compressed }
+    }
+
+    /// The headers of a response without metadata.
+    pub(super) fn headers(&self, encoding: Encoding) -> HeaderMap {
+        if encoding == Encoding::Identity { self.plain.clone() } else { self.compressed.clone() }
+    }
+
+    /// The headers of a response with `metadata`.
+    pub(super) fn with_headers(&self, mut metadata: HeaderMap, encoding: Encoding) -> HeaderMap {
+        insert(&mut metadata, encoding);
+        metadata
+    }
+
+    /// Whether a framed message may be sent.
+    pub(super) fn check_length(&self, framed: &Bytes) -> Result<(), Refused> {
+        let length = framed.len().saturating_sub(PREFIX);
+        match self.config.max_send {
+            Some(limit) if length > limit => Err(Refused::TooLong { length, limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn insert(headers: &mut HeaderMap, encoding: Encoding) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    if encoding != Encoding::Identity {
+        headers.insert(&GRPC_ENCODING, HeaderValue::from_static(encoding.name()));
+    }
+    headers.insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+}

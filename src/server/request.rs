@@ -1,0 +1,147 @@
+//! Is it a gRPC request, and what does it ask for?
+//!
+//! Follows the gRPC over HTTP/2 specification, "Requests".
+
+use h2::server::SendResponse;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use tonic::Status;
+
+use super::Ground;
+use super::router::{RequestShape, Router};
+use crate::codec::{ACCEPTED, Encoding};
+use crate::deadline::{Deadline, parse_timeout};
+use crate::error::quote;
+use crate::status;
+
+/// What a legal request asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) method: u32,
+    pub(super) shape: RequestShape,
+    pub(super) deadline: Option<Deadline>,
+    /// How its messages may be compressed.
+    pub(super) request: Encoding,
+    /// How ours may be.
+    pub(super) response: Encoding,
+}
+
+/// Why a request is not taken.
+#[derive(Debug)]
+pub(super) enum Rejection {
+    /// It is no gRPC: HTTP says so.
+    Http(StatusCode),
+    /// It cannot be understood.
+    Bad(Status),
+    /// Its method is not there.
+    Unknown(Status),
+}
+
+/// Reads the head of a request.
+pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Asked, Rejection> {
+    if head.method != Method::POST {
+        return Err(Rejection::Http(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if !head.headers.get(CONTENT_TYPE).is_some_and(|t| is_grpc(t.as_bytes())) {
+        return Err(Rejection::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let path = head.uri.path();
+    let Some((method, shape)) = router.find(path) else {
+        return Err(Rejection::Unknown(router.unknown(path)));
+    };
+    let deadline = match head.headers.get("grpc-timeout") {
+        None => None,
+        Some(text) => Some(Deadline::after(parse_timeout(text.as_bytes()).ok_or_else(|| {
+            Rejection::Bad(Status::internal(format!(
+                "the grpc-timeout {} is none; expected up to eight digits and one of H M S m u n",
+                quote(&String::from_utf8_lossy(text.as_bytes()))
+            )))
+        })?)),
+    };
+    let request = match head.headers.get("grpc-encoding") {
+        None => Encoding::Identity,
+        Some(name) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
+            Rejection::Bad(Status::unimplemented(format!(
+                "the grpc-encoding {} is not supported; expected one of {ACCEPTED}",
+                quote(&String::from_utf8_lossy(name.as_bytes()))
+            )))
+        })?,
+    };
+    let wanted = ground.config.encoding;
+    let response = match wanted {
+        Encoding::Identity => wanted,
+        _ if accepts(&head.headers, wanted) => wanted,
+        _ => Encoding::Identity,
+    };
+    Ok(Asked { method, shape, deadline, request, response })
+}
+
+/// Answers a request that is not taken, in one frame.
+pub(super) fn reject(rejection: Rejection, mut respond: SendResponse<bytes::Bytes>, ground: &Ground) {
+    let mut response = Response::new(());
+    match rejection {
+        Rejection::Http(code) => {
+            ground.counters.bad_requests.add();
+            *response.status_mut() = code;
+            if code == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("POST"));
+            }
+        }
+        Rejection::Bad(status) => {
+            ground.counters.bad_requests.add();
+            *response.headers_mut() = refusal(&status, ground);
+        }
+        Rejection::Unknown(status) => {
+            ground.counters.unknown_methods.add();
+            *response.headers_mut() = refusal(&status, ground);
+        }
+    }
+    // A client that has gone meanwhile needs no answer.
+    let _ = respond.send_response(response, true);
+}
+
+fn refusal(status: &Status, ground: &Ground) -> HeaderMap {
+    let mut headers = ground.headers(Encoding::Identity);
+    status::to_headers(status, &mut headers);
+    headers
+}
+
+/// `application/grpc`, alone or with a subtype (`+proto`) or parameters (`;charset=…`).
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+        && matches!(content_type.get(16), None | Some(b'+' | b';' | b' '))
+}
+
+fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
+    headers
+        .get_all("grpc-accept-encoding")
+        .iter()
+        .flat_map(|list| list.as_bytes().split(|b| *b == b','))
+        .any(|name| name.trim_ascii() == encoding.name().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        for good in ["application/grpc", "application/grpc+proto", "application/grpc;v=1", "Application/GRPC"]
+        {
+            assert!(is_grpc(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "application/grpc-web", "application/grpcx", "application/json", "text/html"] {
+            assert!(!is_grpc(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn accepted_encodings_are_a_list_over_several_headers() {
+        let mut headers = HeaderMap::new();
+        headers.append("grpc-accept-encoding", "identity, deflate".parse().unwrap());
+        headers.append("grpc-accept-encoding", "gzip".parse().unwrap());
+        assert!(accepts(&headers, Encoding::Gzip) && accepts(&headers, Encoding::Deflate));
+        assert!(!accepts(&HeaderMap::new(), Encoding::Gzip));
+    }
+}

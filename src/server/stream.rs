@@ -1,0 +1,151 @@
+//! The accepted socket, and the place where it becomes what HTTP/2 runs on.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Who is on the other side; formatted only when asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PeerAddr {
+    Ip(SocketAddr),
+    Unix,
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(addr) => match addr.ip().to_canonical() {
+                std::net::IpAddr::V4(ip) => write!(f, "ipv4:{ip}:{}", addr.port()),
+                std::net::IpAddr::V6(ip) => write!(f, "ipv6:[{ip}]:{}", addr.port()),
+            },
+            Self::Unix => f.write_str("unix:"),
+        }
+    }
+}
+
+/// Dispatches one method to the variants of an enum of streams.
+macro_rules! each {
+    ($self:ident, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($io) => $call,
+            Self::Unix($io) => $call,
+        }
+    };
+}
+
+/// An accepted socket. An enum, so that HTTP/2 is compiled for two kinds of stream and not for four.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}
+
+/// What HTTP/2 runs on: `io` (a [`Socket`], or TLS over one) with whatever belongs around it.
+///
+/// This is the one place for that: `reads` is counted for keepalive here, and a wrapper that gathers
+/// small writes goes around `io` here.
+pub(super) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> Watched<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Watched { io, reads }
+}
+
+/// Counts the reads that brought something, so that silence can be told.
+pub(super) struct Watched<IO> {
+    io: IO,
+    reads: Arc<AtomicU64>,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_written_as_grpc_writes_them() {
+        let ip = |text: &str| PeerAddr::Ip(text.parse().unwrap()).to_string();
+        assert_eq!(ip("1.2.3.4:5"), "ipv4:1.2.3.4:5");
+        assert_eq!(ip("[::1]:5"), "ipv6:[::1]:5");
+        assert_eq!(ip("[::ffff:1.2.3.4]:5"), "ipv4:1.2.3.4:5");
+        assert_eq!(PeerAddr::Unix.to_string(), "unix:");
+    }
+}
