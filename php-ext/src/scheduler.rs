@@ -23,8 +23,8 @@ use viaduct::Status;
 use viaduct::deadline::Deadline;
 use viaduct::reactor::{Reactor, turn};
 
-use crate::errors::{self, Thrown};
 use crate::callable::Callable;
+use crate::errors::{self, Thrown};
 use crate::fiber::{self, Fiber};
 use crate::zend::exception_pending;
 
@@ -545,8 +545,7 @@ fn dispatch_signals() -> Result<(), Thrown> {
 /// While it is suspended or runs a job, its stack holds neither the scheduler nor the strand: both
 /// must be able to go before it.
 fn fiber_main() {
-    let Some(strand) =
-        running().and_then(|scheduler| scheduler.current.borrow().as_ref().map(Rc::downgrade))
+    let Some(strand) = running().and_then(|scheduler| scheduler.current.borrow().as_ref().map(Rc::downgrade))
     else {
         return;
     };

@@ -206,7 +206,7 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     theirs.fetch_add(1, SeqCst);
                 }
-            })
+            });
         });
         pause(300);
         assert!(ticks.load(SeqCst) > 20, "{} ticks", ticks.load(SeqCst));

@@ -25,10 +25,12 @@ use super::inbox::Incoming;
 use super::keepalive::Keepalive;
 use super::lifecycle::{Membership, Phase};
 use super::router::RequestShape;
-use super::stream::{PeerAddr, Socket, wrap};
+use super::stream::{PeerAddr, wrap};
 use super::timers::Deadlines;
 use super::{Ground, Site, request};
 use crate::tls::{ALPN_H2, ServerTls, explain};
+use crate::transport::socket::Socket;
+use crate::transport::wire::Flusher;
 
 /// How many requests the connection's task gathers itself. It looks at each of them whenever it runs;
 /// what is beyond gets a task of its own.
@@ -81,7 +83,8 @@ where
 {
     let config = &site.ground.config;
     let reads = Arc::new(AtomicU64::new(0));
-    let handshake = config.http2().handshake::<_, Bytes>(wrap(io, Arc::clone(&reads)));
+    let (wire, flusher) = wrap(io, Arc::clone(&reads));
+    let handshake = config.http2().handshake::<_, Bytes>(wire);
     let mut http2 = match before(until, &mut member, handshake).await {
         Some(Ok(http2)) => http2,
         failed => {
@@ -105,7 +108,7 @@ where
         deadlines: Deadlines::default(),
         keepalive,
     };
-    poll_fn(|cx| driver.poll(&mut http2, cx)).await;
+    poll_fn(|cx| driver.poll(&mut http2, &flusher, cx)).await;
 }
 
 /// What a connection's task knows beside HTTP/2.
@@ -121,7 +124,28 @@ struct Driver {
 
 impl Driver {
     /// Ready when the connection is at its end.
-    fn poll<IO>(&mut self, http2: &mut Connection<IO, Bytes>, cx: &mut Context<'_>) -> Poll<()>
+    fn poll<IO, S>(
+        &mut self,
+        http2: &mut Connection<IO, Bytes>,
+        flusher: &Flusher<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncWrite + Unpin,
+    {
+        let step = self.step(http2, cx);
+        // All answers of this turn leave in one write.
+        match flusher.poll_flush(cx) {
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(peer = %self.peer, %error, "the connection broke");
+                Poll::Ready(())
+            }
+            _ => step,
+        }
+    }
+
+    fn step<IO>(&mut self, http2: &mut Connection<IO, Bytes>, cx: &mut Context<'_>) -> Poll<()>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {

@@ -11,9 +11,11 @@ use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::address::Address;
-use super::stream::{PeerAddr, Socket};
+use super::stream::PeerAddr;
 use crate::error::{InvalidArgument, quote};
+use crate::reactor::fork::Tracked;
 use crate::tls::ServerTls;
+use crate::transport::socket::Socket;
 
 /// Connections that the kernel keeps for us while we do not accept. It caps it at `somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -89,10 +91,14 @@ impl Listener {
     /// Hands the socket to the runtime that this is called in.
     pub(super) fn activate(self) -> io::Result<(Acceptor, Option<ServerTls>)> {
         let acceptor = match self.socket {
-            Bound::Tcp(socket) => Acceptor::Tcp(TcpListener::from_std(socket)?),
-            Bound::Unix(socket, file) => {
-                Acceptor::Unix { listener: UnixListener::from_std(socket)?, _file: file }
+            Bound::Tcp(socket) => {
+                Acceptor::Tcp { _tracked: Tracked::new(&socket), listener: TcpListener::from_std(socket)? }
             }
+            Bound::Unix(socket, file) => Acceptor::Unix {
+                _tracked: Tracked::new(&socket),
+                listener: UnixListener::from_std(socket)?,
+                _file: file,
+            },
         };
         Ok((acceptor, self.tls))
     }
@@ -212,21 +218,18 @@ impl Drop for SocketFile {
 /// A listening socket on a runtime.
 #[derive(Debug)]
 pub(super) enum Acceptor {
-    Tcp(TcpListener),
-    Unix { listener: UnixListener, _file: Option<SocketFile> },
+    // A forked child closes its copy, so that the address is free when the server ends.
+    Tcp { _tracked: Tracked, listener: TcpListener },
+    Unix { _tracked: Tracked, listener: UnixListener, _file: Option<SocketFile> },
 }
 
 impl Acceptor {
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, PeerAddr)>> {
         Poll::Ready(match self {
-            Self::Tcp(listener) => ready!(listener.poll_accept(cx)).map(|(stream, peer)| {
-                // Without it small answers wait for the client's delayed ACK. A socket that refuses
-                // is closed already.
-                let _ = stream.set_nodelay(true);
-                (Socket::Tcp(stream), PeerAddr::Ip(peer))
-            }),
+            Self::Tcp { listener, .. } => ready!(listener.poll_accept(cx))
+                .map(|(stream, peer)| (Socket::from(stream), PeerAddr::Ip(peer))),
             Self::Unix { listener, .. } => {
-                ready!(listener.poll_accept(cx)).map(|(stream, _)| (Socket::Unix(stream), PeerAddr::Unix))
+                ready!(listener.poll_accept(cx)).map(|(stream, _)| (Socket::from(stream), PeerAddr::Unix))
             }
         })
     }

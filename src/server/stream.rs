@@ -1,4 +1,4 @@
-//! The accepted socket, and the place where it becomes what HTTP/2 runs on.
+//! The place where an accepted socket becomes what HTTP/2 runs on.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+
+use crate::transport::wire::{Flusher, Wire, wire};
 
 /// Who is on the other side; formatted only when asked for.
 #[derive(Debug, Clone, Copy)]
@@ -30,64 +31,13 @@ impl fmt::Display for PeerAddr {
     }
 }
 
-/// Dispatches one method to the variants of an enum of streams.
-macro_rules! each {
-    ($self:ident, $io:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Tcp($io) => $call,
-            Self::Unix($io) => $call,
-        }
-    };
-}
-
-/// An accepted socket. An enum, so that HTTP/2 is compiled for two kinds of stream and not for four.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, io => Pin::new(io).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_shutdown(cx))
-    }
-}
-
-/// What HTTP/2 runs on: `io` (a [`Socket`], or TLS over one) with whatever belongs around it.
-///
-/// This is the one place for that: `reads` is counted for keepalive here, and a wrapper that gathers
-/// small writes goes around `io` here.
-pub(super) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> Watched<IO>
+/// What HTTP/2 runs on: `io` (a socket, or TLS over one) with whatever belongs around it. `reads` is
+/// counted for keepalive; what HTTP/2 writes is gathered until the flusher is asked.
+pub(super) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> (Wire<Watched<IO>>, Flusher<Watched<IO>>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    Watched { io, reads }
+    wire(Watched { io, reads })
 }
 
 /// Counts the reads that brought something, so that silence can be told.

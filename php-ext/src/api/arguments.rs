@@ -26,10 +26,7 @@ pub(crate) struct CallArguments {
 }
 
 /// Adds the parameters: `method`, `request` where there is one, and the rest.
-pub(crate) fn parameters(
-    builder: FunctionBuilder<'static>,
-    request: bool,
-) -> FunctionBuilder<'static> {
+pub(crate) fn parameters(builder: FunctionBuilder<'static>, request: bool) -> FunctionBuilder<'static> {
     let nullable = |name, of| Arg::new(name, of).allow_null().default("null");
     let builder = builder.arg(Arg::new("method", DataType::String));
     let builder = if request { builder.arg(Arg::new("request", DataType::Mixed)) } else { builder };

@@ -16,7 +16,7 @@ use crate::zend::class::{Class, Methods, rust_class};
 /// A call with many requests and many responses.
 pub(crate) struct BidiStream(pub(crate) Stream);
 
-rust_class!(BidiStream, "Viaduct\\BidiStream", implements (ce::iterator, "Iterator"));
+rust_class!(BidiStream, "Viaduct\\BidiStream", implements(ce::iterator, "Iterator"));
 
 impl HasStream for BidiStream {
     fn stream<'a>(call: Call<'a>) -> Result<&'a Stream, Thrown> {

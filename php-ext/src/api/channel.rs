@@ -61,7 +61,8 @@ impl Class for Channel {
 
     fn methods() -> Methods {
         let public = MethodFlags::Public;
-        let call = |name, handler, request| arguments::parameters(FunctionBuilder::new(name, handler), request);
+        let call =
+            |name, handler, request| arguments::parameters(FunctionBuilder::new(name, handler), request);
         let object = |class| DataType::object(class);
         vec![
             (call("unary", handler!(unary), true).returns(DataType::Mixed, false, false), public),
@@ -135,10 +136,7 @@ pub(crate) fn response(outcome: &Outcome, decoder: Decoder) -> Result<Zval, Thro
 }
 
 /// What `unary` and `start` do alike.
-fn request(
-    call: Call<'_>,
-    scheduler: &Scheduler,
-) -> Result<(Core, CallArguments, bytes::Bytes), Thrown> {
+fn request(call: Call<'_>, scheduler: &Scheduler) -> Result<(Core, CallArguments, bytes::Bytes), Thrown> {
     let a = call.arguments(2..=7)?;
     let arguments = arguments::read(scheduler, a, 2)?;
     let message: &Zval = a.get(1)?;

@@ -45,9 +45,11 @@ impl Class for Context {
         };
         let set = |name, handler| {
             (
-                FunctionBuilder::new(name, handler)
-                    .arg(Arg::new("metadata", DataType::Array))
-                    .returns(DataType::Void, false, false),
+                FunctionBuilder::new(name, handler).arg(Arg::new("metadata", DataType::Array)).returns(
+                    DataType::Void,
+                    false,
+                    false,
+                ),
                 public,
             )
         };

@@ -22,7 +22,7 @@ pub(crate) struct RequestStream {
     iteration: Iteration,
 }
 
-rust_class!(RequestStream, "Viaduct\\RequestStream", implements (ce::iterator, "Iterator"));
+rust_class!(RequestStream, "Viaduct\\RequestStream", implements(ce::iterator, "Iterator"));
 
 impl RequestStream {
     pub(crate) fn new(call: Bound<ServerCall>, decoder: Decoder) -> Self {

@@ -93,7 +93,9 @@ impl Class for Server {
 impl Server {
     fn not_run(&self, what: &str) -> Result<(), Thrown> {
         if self.has_run.get() {
-            return Err(errors::logic(format!("{what} after run(): the server has its handlers and addresses")));
+            return Err(errors::logic(format!(
+                "{what} after run(): the server has its handlers and addresses"
+            )));
         }
         Ok(())
     }
@@ -145,9 +147,8 @@ fn register(call: Call<'_>) -> Result<(), Thrown> {
     for name in methods {
         let mut callable = ext_php_rs::types::ZendHashTable::new();
         let target: &Zval = a.get(1)?;
-        let pushed = callable
-            .push(target.shallow_clone())
-            .and_then(|()| callable.push(string(name.as_bytes())));
+        let pushed =
+            callable.push(target.shallow_clone()).and_then(|()| callable.push(string(name.as_bytes())));
         pushed.map_err(|e| errors::error(e.to_string()))?;
         let mut value = Zval::new();
         value.set_hashtable(callable);

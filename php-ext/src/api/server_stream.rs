@@ -13,7 +13,7 @@ use crate::zend::class::{Class, Methods, rust_class};
 /// A call with one request and many responses.
 pub(crate) struct ServerStream(pub(crate) Stream);
 
-rust_class!(ServerStream, "Viaduct\\ServerStream", implements (ce::iterator, "Iterator"));
+rust_class!(ServerStream, "Viaduct\\ServerStream", implements(ce::iterator, "Iterator"));
 
 impl HasStream for ServerStream {
     fn stream<'a>(call: Call<'a>) -> Result<&'a Stream, Thrown> {

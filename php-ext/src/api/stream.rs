@@ -34,13 +34,7 @@ pub(crate) fn inherited() -> Status {
 
 impl Stream {
     pub(crate) fn new(channel: Channel, call: Core, decoder: Decoder, encoding: Option<Encoding>) -> Self {
-        Self {
-            channel,
-            call: Bound::new(call),
-            decoder,
-            encoding,
-            iteration: Iteration::default(),
-        }
+        Self { channel, call: Bound::new(call), decoder, encoding, iteration: Iteration::default() }
     }
 
     pub(crate) fn core(&self) -> Result<&Core, Thrown> {

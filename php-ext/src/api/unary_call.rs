@@ -68,17 +68,14 @@ impl UnaryCall {
     ) -> Self {
         let CallArguments { method, decoder, options } = arguments;
         let target = channel.target().text.as_str().into();
-        let pending = Arc::new(Pending {
-            outcome: OnceLock::new(),
-            ended: Notify::new(),
-            task: OnceLock::new(),
-        });
+        let pending =
+            Arc::new(Pending { outcome: OnceLock::new(), ended: Notify::new(), task: OnceLock::new() });
         let theirs = Arc::clone(&pending);
         // Spawned from inside: no wake-up across threads.
         let task = scheduler.reactor.block_on(async {
-            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) })
+            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) }).abort_handle()
         });
-        let _ = pending.task.set(task.abort_handle());
+        let _ = pending.task.set(task);
         scheduler.nudge();
         Self { pending: Bound::new(pending), decoder, target }
     }

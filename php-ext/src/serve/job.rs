@@ -175,4 +175,3 @@ fn explain(serving: &Serving, handler: &Handler, thrown: Thrown) -> (Status, Hea
     drop(exception);
     (status, HeaderMap::new())
 }
-

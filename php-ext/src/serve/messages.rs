@@ -54,10 +54,11 @@ impl Messages {
         let iterator = unsafe { &mut *raw };
         let moved = if *started { iterator.move_forward() } else { iterator.rewind() };
         *started = true;
-        if moved && iterator.valid() {
-            if let Some(value) = iterator.get_current_data() {
-                return Ok(Some(value.dereference().shallow_clone()));
-            }
+        if moved
+            && iterator.valid()
+            && let Some(value) = iterator.get_current_data()
+        {
+            return Ok(Some(value.dereference().shallow_clone()));
         }
         if exception_pending() { Err(Thrown::Pending) } else { Ok(None) }
     }

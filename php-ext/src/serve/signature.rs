@@ -74,7 +74,9 @@ impl Signature {
             Type::Any => self.is_generator,
             Type::Text | Type::Message(_) => false,
             Type::Context | Type::RequestStream => {
-                return Err("its return type is not that of a handler; expected a message or an iterable".into());
+                return Err(
+                    "its return type is not that of a handler; expected a message or an iterable".into()
+                );
             }
             Type::Other(name) => {
                 return Err(format!(
