@@ -14,7 +14,7 @@ use super::unary_call::UnaryCall;
 use crate::callable::Callable;
 use crate::errors::{self, Thrown};
 use crate::scheduler::{self, wait};
-use crate::zend::call::{self, Arguments, Call, handler};
+use crate::zend::call::{self, Call, handler};
 use crate::zend::class::Class as _;
 use crate::zend::object::Object;
 use crate::zend::type_name;
@@ -36,21 +36,12 @@ pub(crate) fn functions() -> Vec<FunctionBuilder<'static>> {
     ]
 }
 
-/// The arguments of a variadic function that takes none by name.
-fn positional(call: Call<'_>, least: u32) -> Result<Arguments<'_>, Thrown> {
-    let (arguments, named) = call.variadic(least)?;
-    match named {
-        None => Ok(arguments),
-        Some(_) => Err(errors::error("the function does not accept unknown named parameters".into())),
-    }
-}
-
 fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
     enum Awaitable<'a> {
         Call(&'a UnaryCall),
         Task(&'a Task),
     }
-    let a = positional(call, 0)?;
+    let a = call.arguments(0..=u32::MAX)?;
     let mut all = Vec::with_capacity(a.count() as usize);
     for n in 0..a.count() {
         let value: &Zval = a.get(n)?;
@@ -84,7 +75,7 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
 }
 
 fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<Task>>, Thrown> {
-    let a = positional(call, 1)?;
+    let a = call.arguments(1..=u32::MAX)?;
     let function: call::Callable<'_> = a.get(0)?;
     let Some(function) = Callable::new(function.0) else {
         return Err(errors::invalid_argument("function cannot be called"));
