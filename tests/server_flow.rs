@@ -63,9 +63,7 @@ async fn many_deadlines_are_swept_and_none_is_lost() {
         open.push(client.start(with(post(CHAT), "grpc-timeout", &span), false).await);
     }
     for (response, _stream) in open {
-        let (_, mut body) = response.await.unwrap().into_parts();
-        assert!(body.data().await.is_none());
-        assert_eq!(body.trailers().await.unwrap().unwrap()["grpc-status"], "4");
+        assert_eq!(read(response.await.unwrap()).await.code(), Code::DeadlineExceeded);
     }
 }
 
@@ -305,4 +303,41 @@ async fn what_does_not_drain_in_time_is_cut() {
     tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
     assert!(response.await.is_err());
     assert_eq!(call.cancelled().await.unwrap().code(), Code::Cancelled);
+}
+
+#[tokio::test]
+async fn a_passed_deadline_is_seen_before_the_runtime_has_a_turn() {
+    let server = Fixture::idle(ServerConfig::default());
+    let mut client = server.client().await;
+    let (response, _stream) = client.start(with(post(CHAT), "grpc-timeout", "20m"), false).await;
+    eventually(|| !server.inbox.is_empty()).await;
+    std::thread::sleep(Duration::from_millis(30));
+    assert!(server.inbox.pop().is_none());
+    assert_eq!(read(response.await.unwrap()).await.code(), Code::DeadlineExceeded);
+    assert_eq!(server.handle.counts().deadlines, 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_hears_of_a_reset_and_of_the_deadline() {
+    let server = Fixture::idle(ServerConfig::default());
+    let mut client = server.client().await;
+    let fill = async |call: &viaduct::server::ServerCall| loop {
+        if let Err(refused) = call.send(plain(&[1; 10_000])).await {
+            return refused;
+        }
+    };
+    let (_response, mut stream) = client.start(post(CHAT), false).await;
+    let (call, _) = popped(&server).await;
+    let reset = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.send_reset(h2::Reason::CANCEL);
+    };
+    assert_eq!(tokio::join!(fill(&call), reset).0, Refused::Ended);
+    assert_eq!(call.cancelled().await.unwrap().code(), Code::Cancelled);
+
+    let _open = client.start(with(post(CHAT), "grpc-timeout", "100m"), false).await;
+    let (call, _) = popped(&server).await;
+    assert_eq!(fill(&call).await, Refused::Ended);
+    assert_eq!(call.cancelled().await.unwrap().code(), Code::DeadlineExceeded);
+    assert_eq!(server.handle.counts().calls_open, 0);
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -20,6 +20,7 @@ use super::answer::{Answer, Refused};
 use super::body::{Body, BodyError};
 use super::inbox::lock;
 use super::stream::PeerAddr;
+use super::waiting::Waiting;
 use super::{Ground, counters::Counters};
 use crate::codec::{Encoding, Message};
 use crate::deadline::Deadline;
@@ -118,6 +119,11 @@ impl ServerCall {
     /// answer is wanted any more.
     pub fn is_cancelled(&self) -> bool {
         match self.0.end() {
+            End::Open if self.0.begin.deadline.is_some_and(Deadline::passed) => {
+                // The runtime has had no turn to see it.
+                let _ = self.0.finish(&deadline_exceeded(), HeaderMap::new(), End::Deadline);
+                true
+            }
             End::Open => self.0.look_for_reset().is_ready(),
             End::Answered => false,
             End::Gone | End::Deadline | End::Broken | End::Refused => true,
@@ -362,7 +368,7 @@ impl Core {
         let body = lock(&self.body).take();
         drop(body);
         if let Some(waiting) = self.waiting.get() {
-            waiting.tasks.wake_all();
+            waiting.wake_all();
         }
     }
 
@@ -382,56 +388,18 @@ impl Core {
     /// The waker that h2 is given for this call: one that does nothing while nobody waits. To be read
     /// under the lock of the direction that it is used for.
     pub(super) fn waker(&self) -> &Waker {
-        self.waiting.get().map_or(Waker::noop(), |w| &w.waker)
+        self.waiting.get().map_or(Waker::noop(), Waiting::waker)
     }
 
     /// Wakes the task of `cx` at whatever happens to the call next.
     fn wait(&self, cx: &mut Context<'_>) {
-        let waiting = self.waiting.get_or_init(|| {
-            let tasks = Arc::new(Tasks::default());
-            Waiting { waker: Waker::from(Arc::clone(&tasks)), tasks }
-        });
-        waiting.tasks.add(cx.waker());
+        self.waiting.get_or_init(Waiting::default).add(cx.waker());
         fence(Ordering::SeqCst);
     }
 }
 
-pub(super) fn deadline_exceeded() -> Status {
+fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the deadline passed before the call was answered")
-}
-
-/// h2 keeps one waker for each direction of a stream, and the last to register wins. So it is given
-/// one that wakes every task that waits for anything of this call. Made when the first one waits.
-struct Waiting {
-    waker: Waker,
-    tasks: Arc<Tasks>,
-}
-
-#[derive(Default)]
-struct Tasks(Mutex<Vec<Waker>>);
-
-impl Tasks {
-    fn add(&self, waker: &Waker) {
-        let mut list = lock(&self.0);
-        if !list.iter().any(|w| w.will_wake(waker)) {
-            list.push(waker.clone());
-        }
-    }
-
-    fn wake_all(&self) {
-        let list = std::mem::take(&mut *lock(&self.0));
-        list.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Wake for Tasks {
-    fn wake(self: Arc<Self>) {
-        self.wake_all();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_all();
-    }
 }
 
 impl Drop for Core {

@@ -42,19 +42,20 @@ pub(super) async fn run(
     peer: PeerAddr,
     tls: Option<ServerTls>,
     site: Arc<Site>,
-    mut member: Membership,
+    member: &mut Membership,
 ) {
     let until = Instant::now() + site.ground.config.handshake_timeout;
     let Some(tls) = tls else {
         return serve(socket, peer, site, member, until).await;
     };
-    let accepted = before(until, &mut member, TlsAcceptor::from(tls.config()).accept(socket)).await;
+    let accepted = before(until, member, TlsAcceptor::from(tls.config()).accept(socket)).await;
     let why = match accepted {
         Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
             return serve(stream, peer, site, member, until).await;
         }
         Some(Ok(_)) => crate::tls::no_h2(),
         Some(Err(error)) => explain(&error),
+        None if site.lifecycle.phase() != Phase::Serving => return,
         None => "the TLS handshake took too long".into(),
     };
     site.ground.counters.tls_failed.add();
@@ -77,7 +78,7 @@ async fn before<F: Future>(until: Instant, member: &mut Membership, work: F) -> 
     .await
 }
 
-async fn serve<IO>(io: IO, peer: PeerAddr, site: Arc<Site>, mut member: Membership, until: Instant)
+async fn serve<IO>(io: IO, peer: PeerAddr, site: Arc<Site>, member: &mut Membership, until: Instant)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -85,8 +86,9 @@ where
     let reads = Arc::new(AtomicU64::new(0));
     let (wire, flusher) = wrap(io, Arc::clone(&reads));
     let handshake = config.http2().handshake::<_, Bytes>(wire);
-    let mut http2 = match before(until, &mut member, handshake).await {
+    let mut http2 = match before(until, member, handshake).await {
         Some(Ok(http2)) => http2,
+        None if site.lifecycle.phase() != Phase::Serving => return,
         failed => {
             site.ground.counters.handshakes_failed.add();
             match failed {
@@ -112,17 +114,17 @@ where
 }
 
 /// What a connection's task knows beside HTTP/2.
-struct Driver {
+struct Driver<'a> {
     peer: PeerAddr,
     site: Arc<Site>,
-    member: Membership,
+    member: &'a mut Membership,
     draining: bool,
     gathering: Vec<Gather>,
     deadlines: Deadlines,
     keepalive: Option<Keepalive>,
 }
 
-impl Driver {
+impl Driver<'_> {
     /// Ready when the connection is at its end.
     fn poll<IO, S>(
         &mut self,

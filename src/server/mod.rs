@@ -19,6 +19,8 @@
 //!   where the queue is full.
 //! * [`ServerHandle`] drains: no new connections, GOAWAY, and an end when the last call is answered.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod answer;
 mod body;
@@ -35,6 +37,7 @@ mod request;
 mod router;
 mod stream;
 mod timers;
+mod waiting;
 
 use std::future::poll_fn;
 use std::io;
@@ -113,14 +116,15 @@ impl Server {
             active.push(on);
         }
         for (acceptor, tls) in active {
-            tokio::spawn(accept(acceptor, tls, Arc::clone(&site), lifecycle.join()));
+            tokio::spawn(accept(lifecycle.join(), acceptor, tls, Arc::clone(&site)));
         }
         Ok(ServerHandle(Arc::new(Running { site, runtime, targets })))
     }
 }
 
-/// Accepts until the server drains.
-async fn accept(acceptor: Acceptor, tls: Option<ServerTls>, site: Arc<Site>, mut member: Membership) {
+/// Accepts until the server drains. `member` stands first and so is dropped last: a server has not
+/// drained before its sockets are closed.
+async fn accept(mut member: Membership, acceptor: Acceptor, tls: Option<ServerTls>, site: Arc<Site>) {
     let counters = &site.ground.counters;
     loop {
         let next = poll_fn(|cx| match member.phase(cx.waker()) {
@@ -136,9 +140,9 @@ async fn accept(acceptor: Acceptor, tls: Option<ServerTls>, site: Arc<Site>, mut
                     continue;
                 };
                 let tls = tls.clone();
+                let mut member = site.lifecycle.join();
                 tokio::spawn(async move {
-                    let (site, member) = (Arc::clone(&open.site), open.site.lifecycle.join());
-                    connection::run(socket, peer, tls, site, member).await;
+                    connection::run(socket, peer, tls, Arc::clone(&open.site), &mut member).await;
                     drop(open);
                 });
             }

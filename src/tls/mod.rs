@@ -5,6 +5,8 @@
 //! and use rustls with ring, named explicitly: the host process may have installed another default.
 //! [`explain`] turns a failed handshake into a sentence that names the certificate's problem.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod explain;
 mod pem;

@@ -89,7 +89,9 @@ impl Fixture {
     }
 
     pub async fn client(&self) -> Client {
-        Client::over(TcpStream::connect(self.address()).await.unwrap()).await
+        let socket = TcpStream::connect(self.address()).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Client::over(socket).await
     }
 
     /// The next call, waited for on this thread.
@@ -134,7 +136,7 @@ pub fn echo(incoming: Incoming) {
             call.finish(Status::ok(""), trailers).unwrap();
         }
         3 => {
-            call.send_headers(HeaderMap::new()).unwrap();
+            let _ = call.send_headers(HeaderMap::new());
             while let Ok(Some(one)) = block(call.recv()) {
                 if block(call.send(pack(&one.into_bytes()))).is_err() {
                     return;
