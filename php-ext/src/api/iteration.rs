@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
+use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::Zval;
+use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ExecuteData;
 
 use crate::errors::{self, Thrown};
 use crate::zend::call::Call;
+use crate::zend::class::Class;
+use crate::zend::iterator::{self, Installed};
 
 /// Where an iterator stands.
 #[derive(Default)]
@@ -18,8 +21,30 @@ pub(crate) struct Iteration {
     key: Cell<i64>,
 }
 
+impl Iteration {
+    pub(crate) fn key(&self) -> i64 {
+        self.key.get()
+    }
+
+    /// Where the loaded message is, for the engine to copy; null where there is none.
+    pub(crate) fn current_ptr(&self) -> *mut Zval {
+        // SAFETY: nothing borrows it while the engine looks; this thread does nothing else meanwhile.
+        match unsafe { &mut *self.current.as_ptr() } {
+            Some(message) => message,
+            None => std::ptr::null_mut(),
+        }
+    }
+
+    pub(crate) fn check_rewind(&self) -> Result<(), Thrown> {
+        if self.key.get() > 0 {
+            return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
+        }
+        Ok(())
+    }
+}
+
 /// A class whose objects yield messages.
-pub(crate) trait HasMessages: Sized {
+pub(crate) trait HasMessages: Class {
     /// The object whose method is called.
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown>;
 
@@ -28,6 +53,27 @@ pub(crate) trait HasMessages: Sized {
 
     /// The next message; `None` at the end.
     fn receive(&self) -> Result<Option<Zval>, Thrown>;
+
+    /// A PHP object around it, which `foreach` walks natively.
+    fn into_iterator(self) -> ZBox<ZendClassObject<Self>> {
+        iterator::install::<Self>(Self::installed());
+        self.into_object()
+    }
+
+    /// The class' mark: `static` in the implementation.
+    fn installed() -> &'static Installed;
+
+    /// Passes over the message that the iterator stands on.
+    fn advance(&self) -> Result<(), Thrown> {
+        if self.load()? {
+            let at = self.iteration();
+            at.key.set(at.key.get() + 1);
+            let passed = at.current.take();
+            // Its destructor may run PHP code.
+            drop(passed);
+        }
+        Ok(())
+    }
 
     /// Loads the message that the iterator stands on. `false` at the end.
     fn load(&self) -> Result<bool, Thrown> {
@@ -101,15 +147,7 @@ pub(super) fn current<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
 
 pub(super) fn next<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    let this = T::of(call)?;
-    if this.load()? {
-        let at = this.iteration();
-        at.key.set(at.key.get() + 1);
-        let passed = at.current.take();
-        // Its destructor may run PHP code.
-        drop(passed);
-    }
-    Ok(())
+    T::of(call)?.advance()
 }
 
 pub(super) fn key<T: HasMessages>(call: Call<'_>) -> Result<i64, Thrown> {
@@ -124,8 +162,5 @@ pub(super) fn valid<T: HasMessages>(call: Call<'_>) -> Result<bool, Thrown> {
 
 pub(super) fn rewind<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    if T::of(call)?.iteration().key.get() > 0 {
-        return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
-    }
-    Ok(())
+    T::of(call)?.iteration().check_rewind()
 }

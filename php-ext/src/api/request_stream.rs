@@ -14,6 +14,7 @@ use crate::message::Decoder;
 use crate::scheduler::{self, wait};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::iterator::Installed;
 
 /// The messages that a client streams to a handler.
 pub(crate) struct RequestStream {
@@ -33,6 +34,11 @@ impl RequestStream {
 impl HasMessages for RequestStream {
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown> {
         call.this::<Self>()
+    }
+
+    fn installed() -> &'static Installed {
+        static INSTALLED: Installed = Installed::new();
+        &INSTALLED
     }
 
     fn iteration(&self) -> &Iteration {
