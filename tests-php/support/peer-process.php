@@ -4,7 +4,11 @@
 
 use Viaduct\{Context, RequestStream, RpcException, Server, ServerOptions, StatusCode};
 
-$server = new Server(new ServerOptions(maxReceiveBytes: 64 << 20, drainTimeout: 0.5));
+$server = new Server(new ServerOptions(
+    maxReceiveBytes: 64 << 20,
+    drainTimeout: 0.5,
+    compression: constant("Viaduct\\Compression::$argv[2]"),
+));
 
 /** What the call brought, as the text of the answer. */
 $show = function (string $request, Context $context): string {

@@ -10,9 +10,9 @@ final class Peer
     /** As a target for clients. */
     public readonly string $target;
 
-    public function __construct(string $address = 'http://127.0.0.1:0')
+    public function __construct(string $address = 'http://127.0.0.1:0', string $compression = 'None')
     {
-        $this->process = new Process([PHP_BINARY, ...self::ini(), __DIR__ . '/peer-process.php', $address]);
+        $this->process = new Process(Process::php(__DIR__ . '/peer-process.php', $address, $compression));
         $this->target = $this->process->line();
     }
 
@@ -24,20 +24,5 @@ final class Peer
     public function stop(): void
     {
         $this->process->stop();
-    }
-
-    /** The settings with which this process was started, its extension among them. */
-    private static function ini(): array
-    {
-        $all = explode("\0", rtrim(file_get_contents('/proc/self/cmdline'), "\0"));
-        $ini = [];
-        for ($n = 1; isset($all[$n]) && $all[$n][0] === '-'; $n++) {
-            if (in_array($all[$n], ['-d', '-c'], true)) {
-                array_push($ini, $all[$n], $all[++$n]);
-            } elseif ($all[$n] === '-n') {
-                $ini[] = '-n';
-            }
-        }
-        return [...$ini, '-d', 'auto_prepend_file=', '-d', 'display_errors=stderr'];
     }
 }

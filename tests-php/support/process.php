@@ -75,4 +75,19 @@ class Process
         proc_close($this->handle);
         $this->handle = null;
     }
+
+    /** A command that runs a script with the settings with which this process was started, its extension among them. */
+    public static function php(string ...$script): array
+    {
+        $all = explode("\0", rtrim(file_get_contents('/proc/self/cmdline'), "\0"));
+        $ini = [];
+        for ($n = 1; isset($all[$n]) && $all[$n][0] === '-'; $n++) {
+            if (in_array($all[$n], ['-d', '-c'], true)) {
+                array_push($ini, $all[$n], $all[++$n]);
+            } elseif ($all[$n] === '-n') {
+                $ini[] = '-n';
+            }
+        }
+        return [PHP_BINARY, ...$ini, '-d', 'auto_prepend_file=', '-d', 'display_errors=stderr', ...$script];
+    }
 }

@@ -15,6 +15,10 @@ use crate::zend::call::Call;
 pub(crate) struct Iteration {
     /// The message that it stands on, once somebody has asked for it.
     current: RefCell<Option<Zval>>,
+    /// Whether `current()` has shown it: then `receive()` goes on to the one after it.
+    seen: Cell<bool>,
+    /// Whether `receive()` has left the message that the iterator stood on: the loop's `next()` is done by that.
+    left: Cell<bool>,
     key: Cell<i64>,
 }
 
@@ -37,8 +41,17 @@ pub(crate) trait HasMessages: Sized {
         }
         let message = self.receive()?;
         let found = message.is_some();
+        at.seen.set(false);
         at.current.replace(message);
         Ok(found)
+    }
+
+    /// Leaves the message that the iterator stands on, and returns it.
+    fn leave(&self) -> Option<Zval> {
+        let at = self.iteration();
+        let message = at.current.take()?;
+        at.key.set(at.key.get() + 1);
+        Some(message)
     }
 }
 
@@ -78,12 +91,15 @@ pub(super) fn receive<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
     let this = T::of(call)?;
     let at = this.iteration();
-    // The iterator may have loaded a message and not passed over it.
-    let loaded = at.current.take();
-    let message = match loaded {
-        Some(message) => Some(message),
-        None => this.receive()?,
-    };
+    let seen = at.seen.get();
+    let loaded = this.leave();
+    if loaded.is_some() {
+        at.left.set(true);
+    }
+    if let Some(unseen) = loaded.filter(|_| !seen) {
+        return Ok(unseen);
+    }
+    let message = this.receive()?;
     if message.is_some() {
         at.key.set(at.key.get() + 1);
     }
@@ -96,18 +112,18 @@ pub(super) fn current<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
     if !this.load()? {
         return Ok(null());
     }
-    Ok(this.iteration().current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
+    let at = this.iteration();
+    at.seen.set(true);
+    at.left.set(false);
+    Ok(at.current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
 }
 
 pub(super) fn next<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
     let this = T::of(call)?;
-    if this.load()? {
-        let at = this.iteration();
-        at.key.set(at.key.get() + 1);
-        let passed = at.current.take();
-        // Its destructor may run PHP code.
-        drop(passed);
+    if !this.iteration().left.replace(false) && this.load()? {
+        // The message's destructor may run PHP code.
+        drop(this.leave());
     }
     Ok(())
 }
