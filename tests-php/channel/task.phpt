@@ -81,12 +81,6 @@ echo $fiber->start(), ' ';
 $fiber->resume();
 echo $fiber->getReturn(), "\n";
 
-// A thousand that wait at once.
-$tasks = [];
-for ($n = 0; $n < 1000; $n++) {
-    $tasks[] = async(function () use ($n, $call) { delay(0.05); return (int) $call((string) $n); });
-}
-echo array_sum(await(...$tasks)), "\n";
 // Cancelled after the end: nothing.
 $task->cancel();
 echo $task->wait(), "\n";
@@ -97,3 +91,23 @@ async(function () use ($quiet) { try { $quiet->unary('/test.Echo/Unary', 'x'); }
 echo "end\n";
 ?>
 --EXPECT--
+bool(true)
+int(6)
+int(6)
+NULL
+string(7) "BY NAME"
+int(2)
+abc: a+ b+ c+ main c b b a
+together
+1 20
+leaf,leaf,leaf,leaf,leaf,leaf,leaf,leaf
+first then second then third
+call task
+p0p1p2NULL q0q1q2NULL
+bottom
+ghij
+in a fiber of PHP and on
+6
+end
+finally
+let go

@@ -107,3 +107,54 @@ foreach (['exit', 'exit later', 'exit while others wait', 'uncaught', 'unseen', 
 refuse(fn() => new Viaduct\Task());
 ?>
 --EXPECT--
+DomainException: at once
+DomainException: at once
+DomainException: later
+DomainException: later
+DivisionByZeroError: Division by zero
+DivisionByZeroError: Division by zero
+Viaduct\InvalidArgumentException: "bad method" is not a method: it has the byte 0x20; expected "/package.Service/Method"
+Viaduct\InvalidArgumentException: "bad method" is not a method: it has the byte 0x20; expected "/package.Service/Method"
+bool(true)
+-- cancelled
+told: the task was cancelled Cancelled
+Viaduct\CancelledException: the task was cancelled
+bool(true)
+Viaduct\CancelledException: the task was cancelled
+bool(true)
+in spite of it
+Viaduct\CancelledException: the task was cancelled
+Viaduct\CancelledException: the task was cancelled
+inner lives
+-- ends of scripts
+exit:
+  a
+  shutdown
+  3
+exit later:
+  a
+  shutdown
+  4
+exit while others wait:
+  shutdown
+  other ends
+  5
+uncaught:
+  shutdown
+  Fatal error: Uncaught DomainException: out
+  255
+unseen:
+  goes on
+  after
+  shutdown
+  0
+fatal:
+  shutdown
+  Fatal error: Allowed memory size of 16777216 bytes exhausted
+  255
+left:
+  left
+  after
+  shutdown
+  0
+Error: Call to private Viaduct\Task::__construct() from global scope
