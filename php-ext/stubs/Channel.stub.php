@@ -48,7 +48,8 @@ final class Channel
     ): mixed {}
 
     /**
-     * The same, returning at once. The request is on its way; see UnaryCall::wait() and Viaduct\await().
+     * The same, returning at once. The request is on its way; see UnaryCall::wait() and Viaduct\await(). The call is
+     * cancelled when its object goes away.
      *
      * @param array<string, string|list<string>> $metadata
      * @throws InvalidArgumentException before anything is sent

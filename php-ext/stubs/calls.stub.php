@@ -44,7 +44,8 @@ final class ServerStream implements \Iterator
     private function __construct() {}
 
     /**
-     * The next response; null at the end of the stream.
+     * The next response; null at the end of the stream. In a loop over the stream: the one after the loop's, which
+     * goes on behind it.
      *
      * @return mixed a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok
@@ -145,7 +146,8 @@ final class BidiStream implements \Iterator
     public function halfClose(): void {}
 
     /**
-     * The next response; null at the end of the stream.
+     * The next response; null at the end of the stream. In a loop over the stream: the one after the loop's, which
+     * goes on behind it.
      *
      * @return mixed a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok

@@ -89,6 +89,8 @@ enum Answer {
 /// What polling for a message leads to.
 enum Step {
     Message(Message),
+    /// The headers are here, and nothing more was asked for.
+    Headers,
     End,
     /// The server has not processed the request: send it again.
     Retry,
@@ -259,10 +261,15 @@ impl Call {
 
     /// The next message; `None` once the call has ended: see [`end`](Self::end).
     pub async fn recv(&self) -> Option<Message> {
+        self.advance(false).await
+    }
+
+    /// As [`recv`](Self::recv); with `to_headers` no further than to the headers.
+    async fn advance(&self, to_headers: bool) -> Option<Message> {
         loop {
-            match poll_fn(|cx| self.poll_step(cx)).await {
+            match poll_fn(|cx| self.poll_step(cx, to_headers)).await {
                 Step::Message(message) => return Some(message),
-                Step::End => return None,
+                Step::Headers | Step::End => return None,
                 Step::Retry => self.open_or_end().await,
                 Step::Foreign(head, body) => {
                     let status = answer::foreign(&head, body).await;
@@ -285,7 +292,7 @@ impl Call {
         }
     }
 
-    fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_step(&self, cx: &mut Context<'_>, to_headers: bool) -> Poll<Step> {
         let mut state = self.lock();
         if let Some(message) = state.ahead.pop_front() {
             return Poll::Ready(Step::Message(message));
@@ -328,6 +335,9 @@ impl Call {
                         let limit = self.0.hub.config.options.max_receive;
                         let _ = self.0.headers.set(head.headers);
                         state.answer = Answer::Body(body, Deframer::new(encoding, limit));
+                        if to_headers {
+                            return Poll::Ready(Step::Headers);
+                        }
                     }
                 },
                 Answer::Body(body, deframer) => {
@@ -467,11 +477,11 @@ impl Call {
 
     /// Waits for the headers; none where the call ends without.
     pub async fn wait_headers(&self) -> HeaderMap {
-        if self.0.headers.get().is_none() && self.end().is_none() {
-            // The headers come with the first message or the end.
-            if let Some(message) = self.recv().await {
-                self.lock().ahead.push_front(message);
-            }
+        if self.0.headers.get().is_none()
+            && self.end().is_none()
+            && let Some(message) = self.advance(true).await
+        {
+            self.lock().ahead.push_front(message);
         }
         self.headers().cloned().unwrap_or_default()
     }

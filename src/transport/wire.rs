@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
@@ -24,7 +24,13 @@ struct Inner<S> {
     out: BytesMut,
     /// Whether anything was read since [`Flusher::heard`] was last asked.
     heard: bool,
+    /// Whether anything was ever read.
+    greeted: bool,
+    http1: Http1,
 }
+
+/// The first line that a peer sent which speaks HTTP/1 in answer to HTTP/2.
+pub type Http1 = Arc<OnceLock<String>>;
 
 /// The side that h2 reads from and writes to.
 #[derive(Debug)]
@@ -36,7 +42,8 @@ pub struct Flusher<S>(Arc<Mutex<Inner<S>>>);
 
 /// Puts a wire before `stream`.
 pub fn wire<S>(stream: S) -> (Wire<S>, Flusher<S>) {
-    let inner = Arc::new(Mutex::new(Inner { stream, out: BytesMut::new(), heard: false }));
+    let inner = Inner { stream, out: BytesMut::new(), heard: false, greeted: false, http1: Arc::default() };
+    let inner = Arc::new(Mutex::new(inner));
     (Wire(Arc::clone(&inner)), Flusher(inner))
 }
 
@@ -71,6 +78,11 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
         lock(&self.0).poll_drain(cx)
     }
 
+    /// Where it is said that the peer speaks HTTP/1, before h2 sees it and calls it a broken frame.
+    pub fn http1(&self) -> Http1 {
+        Arc::clone(&lock(&self.0).http1)
+    }
+
     /// Whether anything was read since this was last asked.
     pub fn heard(&self) -> bool {
         std::mem::take(&mut lock(&self.0).heard)
@@ -87,7 +99,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let inner = &mut *lock(&self.0);
         let before = buf.filled().len();
         ready!(Pin::new(&mut inner.stream).poll_read(cx, buf))?;
-        inner.heard |= buf.filled().len() > before;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        inner.heard |= !read.is_empty();
+        if !inner.greeted && !read.is_empty() {
+            inner.greeted = true;
+            if read.starts_with(b"HTTP/1") {
+                let line = read.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+                let _ = inner.http1.set(String::from_utf8_lossy(line).into_owned());
+            }
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -18,6 +18,10 @@ use crate::zend::iterator::{self, Installed};
 pub(crate) struct Iteration {
     /// The message that it stands on, once somebody has asked for it.
     current: RefCell<Option<Zval>>,
+    /// Whether `current()` has shown it: then `receive()` goes on to the one after it.
+    seen: Cell<bool>,
+    /// Whether `receive()` has left the message that the iterator stood on: the loop's `next()` is done by that.
+    left: Cell<bool>,
     key: Cell<i64>,
 }
 
@@ -33,6 +37,12 @@ impl Iteration {
             Some(message) => message,
             None => std::ptr::null_mut(),
         }
+    }
+
+    /// The message is shown to a loop.
+    pub(crate) fn show(&self) {
+        self.seen.set(true);
+        self.left.set(false);
     }
 
     pub(crate) fn check_rewind(&self) -> Result<(), Thrown> {
@@ -63,14 +73,11 @@ pub(crate) trait HasMessages: Class {
     /// The class' mark: `static` in the implementation.
     fn installed() -> &'static Installed;
 
-    /// Passes over the message that the iterator stands on.
+    /// Passes over the message that the iterator stands on, unless `receive()` has done so.
     fn advance(&self) -> Result<(), Thrown> {
-        if self.load()? {
-            let at = self.iteration();
-            at.key.set(at.key.get() + 1);
-            let passed = at.current.take();
-            // Its destructor may run PHP code.
-            drop(passed);
+        if !self.iteration().left.replace(false) && self.load()? {
+            // The message's destructor may run PHP code.
+            drop(self.leave());
         }
         Ok(())
     }
@@ -83,8 +90,17 @@ pub(crate) trait HasMessages: Class {
         }
         let message = self.receive()?;
         let found = message.is_some();
+        at.seen.set(false);
         at.current.replace(message);
         Ok(found)
+    }
+
+    /// Leaves the message that the iterator stands on, and returns it.
+    fn leave(&self) -> Option<Zval> {
+        let at = self.iteration();
+        let message = at.current.take()?;
+        at.key.set(at.key.get() + 1);
+        Some(message)
     }
 }
 
@@ -124,12 +140,15 @@ pub(super) fn receive<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
     let this = T::of(call)?;
     let at = this.iteration();
-    // The iterator may have loaded a message and not passed over it.
-    let loaded = at.current.take();
-    let message = match loaded {
-        Some(message) => Some(message),
-        None => this.receive()?,
-    };
+    let seen = at.seen.get();
+    let loaded = this.leave();
+    if loaded.is_some() {
+        at.left.set(true);
+    }
+    if let Some(unseen) = loaded.filter(|_| !seen) {
+        return Ok(unseen);
+    }
+    let message = this.receive()?;
     if message.is_some() {
         at.key.set(at.key.get() + 1);
     }
@@ -142,7 +161,9 @@ pub(super) fn current<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
     if !this.load()? {
         return Ok(null());
     }
-    Ok(this.iteration().current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
+    let at = this.iteration();
+    at.show();
+    Ok(at.current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
 }
 
 pub(super) fn next<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {

@@ -124,9 +124,11 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for UnaryCall {
+    /// Nobody can ask for the outcome any more: dropping the task's future resets the stream.
     fn drop(&mut self) {
-        if let Some(task) = self.task.get() {
+        // The task has its share of `Pending`, so this cannot wait for the last one to go.
+        if let Some(task) = self.pending.get().and_then(|pending| pending.task.get()) {
             task.abort();
         }
     }
