@@ -18,6 +18,8 @@ const FULL: usize = 16 * 1024;
 
 /// A stream that takes framed messages.
 pub(crate) trait Sink: Clone + Send + Sync + 'static {
+    /// Whether it is known that nothing more can be sent.
+    fn is_over(&self) -> bool;
     /// Sends, or gives back what must wait.
     fn try_send(&self, framed: Bytes) -> Result<Option<Bytes>, Closed>;
     /// Sends as soon as the peer takes it.
@@ -29,6 +31,10 @@ pub(crate) trait Sink: Clone + Send + Sync + 'static {
 pub(crate) struct Closed;
 
 impl Sink for Call {
+    fn is_over(&self) -> bool {
+        Self::is_over(self)
+    }
+
     fn try_send(&self, framed: Bytes) -> Result<Option<Bytes>, Closed> {
         Self::try_send(self, framed).map_err(|_| Closed)
     }
@@ -39,6 +45,10 @@ impl Sink for Call {
 }
 
 impl Sink for ServerCall {
+    fn is_over(&self) -> bool {
+        self.is_cancelled()
+    }
+
     fn try_send(&self, framed: Bytes) -> Result<Option<Bytes>, Closed> {
         Self::try_send(self, framed).map_err(|_| Closed)
     }
@@ -75,6 +85,7 @@ impl<S: Sink> Batch<S> {
     /// where there is enough now: wait for [`emptied`](Self::emptied) before the next one.
     pub(crate) fn push(&self, framed: Bytes) -> Result<bool, Closed> {
         let mut state = self.0.lock();
+        state.closed |= self.0.sink.is_over();
         if state.closed {
             return Err(Closed);
         }

@@ -506,6 +506,13 @@ impl Call {
         self.0.end.get()
     }
 
+    /// Whether the call has ended or its connection has: nothing more can be sent.
+    pub fn is_over(&self) -> bool {
+        self.end().is_some()
+            || self.0.killed.get().is_some()
+            || self.lock().connection.as_ref().is_some_and(Connection::is_ended)
+    }
+
     /// The peer's address; the target while there is no connection.
     pub fn peer(&self) -> Arc<str> {
         match &self.lock().connection {

@@ -132,6 +132,11 @@ impl Connection {
         matches!(send.poll_ready(&mut cx), Poll::Ready(Ok(()))).then_some(send)
     }
 
+    /// Whether this side has ended it.
+    pub fn is_ended(&self) -> bool {
+        self.shared.ended.get().is_some()
+    }
+
     /// Counts a call.
     pub fn busy(&self) -> Busy {
         self.shared.calls.fetch_add(1, Relaxed);

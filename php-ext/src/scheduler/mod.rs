@@ -210,7 +210,9 @@ impl Scheduler {
                 },
             }
         };
-        self.waits.add(Box::pin(future), strand);
+        // Without tokio's budget: a future that has used it up is woken at the end of the turn, and the
+        // turn may end first when another fiber is ready. tokio then forgets to wake it.
+        self.waits.add(Box::pin(tokio::task::unconstrained(future)), strand);
         if fiber::suspend().is_err() {
             // The fiber is being destroyed: nobody will look at the wait again.
             drop(self.waits.remove(strand));

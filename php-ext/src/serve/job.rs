@@ -20,7 +20,7 @@ use crate::api::context::Context;
 use crate::api::iteration::HasMessages as _;
 use crate::api::method_kind::MethodKind;
 use crate::api::request_stream::RequestStream;
-use crate::batch::{Batch, Closed};
+use crate::batch::Batch;
 use crate::errors::{self, Thrown};
 use crate::message::payload;
 use crate::scheduler::{self, Scope, wait};
@@ -127,8 +127,34 @@ fn frame(call: &ServerCall, message: &[u8]) -> Result<bytes::Bytes, Thrown> {
 
 /// Sends what a streaming handler returns. `false` where the call ended before its time.
 fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
-    let mut messages = Messages::of(returned)?;
     let batch = Batch::new(call.clone());
+    let outcome = gather_all(call, &batch, returned);
+    // What was yielded before the handler threw is sent, too. An exception must not be on its way
+    // while the fiber is suspended; one that cannot be caught ends it without another wait.
+    let outcome = match outcome {
+        Err(thrown) => match thrown.catch() {
+            Ok(exception) => Err(Thrown::Object(exception)),
+            Err(pending) => {
+                let _ = batch.flush();
+                return Err(pending);
+            }
+        },
+        sent => sent,
+    };
+    let left = match batch.flush() {
+        Ok(false) => {
+            let scheduler = scheduler::scheduler()?;
+            batch.schedule(&scheduler.reactor);
+            wait(&scheduler, batch.emptied())?;
+            batch.flush()
+        }
+        done => done,
+    };
+    Ok(outcome? && left.is_ok())
+}
+
+fn gather_all(call: &ServerCall, batch: &Batch<ServerCall>, returned: Zval) -> Result<bool, Thrown> {
+    let mut messages = Messages::of(returned)?;
     while let Some(message) = messages.next()? {
         let payload = payload(&message, "a message that the handler yields")?;
         let framed = frame(call, payload.as_bytes())?;
@@ -140,16 +166,7 @@ fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
             wait(&scheduler, batch.emptied())?;
         }
     }
-    match batch.flush() {
-        Ok(true) => Ok(true),
-        Ok(false) => {
-            let scheduler = scheduler::scheduler()?;
-            batch.schedule(&scheduler.reactor);
-            wait(&scheduler, batch.emptied())?;
-            Ok(batch.flush().is_ok())
-        }
-        Err(Closed) => Ok(false),
-    }
+    Ok(true)
 }
 
 /// The status for what a handler threw; what is not meant for clients goes to the error log.
