@@ -14,16 +14,16 @@ setup: ## Install what Debian lacks to build and test (PHP, clang, protoc, Pytho
 build: ## Build the PHP extension: target/release/libgrpc.so
 	$(CARGO) build --release -p viaduct-php
 
-demo: build ## A greeter: PHP serves, PHP and Python call, all four kinds
+demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: ## Run every test: Rust, .phpt, interop with grpcio both ways, the demo
+test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, the demo
 	@scripts/test
 
-test-valgrind: ## Run the .phpt set under valgrind
+test-valgrind: setup ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
 
-bench: ## Measure beside bare h2 and tonic; prints ratios
+bench: setup build ## Measure beside bare h2 and tonic; prints ratios
 	@scripts/bench
 
 lint: ## Check formatting, clippy, the C header, and the syntax of all scripts

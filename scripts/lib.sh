@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 
-extension=${CARGO_TARGET_DIR:-$root/target}/release/libgrpc.so
+extension=${EXTENSION:-${CARGO_TARGET_DIR:-$root/target}/release/libgrpc.so}
 # shellcheck disable=SC2034 # for those who source this
 python=$root/.venv/bin/python
 requirements=tests-php/interop/requirements.txt

@@ -139,6 +139,8 @@ pub struct Deframer {
     encoding: Encoding,
     /// The longest message that is taken, after decompression.
     limit: usize,
+    /// The chunk that is being read, and those behind it. It is empty only where all are.
+    front: Bytes,
     chunks: VecDeque<Bytes>,
     buffered: usize,
     /// The prefix of the message that is arriving, once it is complete.
@@ -150,14 +152,26 @@ pub struct Deframer {
 impl Deframer {
     /// A deframer for messages up to `limit` bytes; compressed ones are in `encoding`.
     pub fn new(encoding: Encoding, limit: usize) -> Self {
-        Self { encoding, limit, chunks: VecDeque::new(), buffered: 0, head: None, failed: None }
+        Self {
+            encoding,
+            limit,
+            front: Bytes::new(),
+            chunks: VecDeque::new(),
+            buffered: 0,
+            head: None,
+            failed: None,
+        }
     }
 
     /// Adds the content of one DATA frame.
     pub fn push(&mut self, data: Bytes) {
         if !data.is_empty() {
             self.buffered += data.len();
-            self.chunks.push_back(data);
+            if self.front.is_empty() {
+                self.front = data;
+            } else {
+                self.chunks.push_back(data);
+            }
         }
     }
 
@@ -174,7 +188,21 @@ impl Deframer {
     /// does not decompress; RESOURCE_EXHAUSTED for a message over the limit. The error stays.
     // `next` is the field's word; this is no iterator, as more may come after `None`.
     #[allow(clippy::should_implement_trait)]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Message>, Status> {
+        // The ordinary case: a message that is not compressed and lies in one DATA frame with others.
+        if let [0, a, b, c, d, rest @ ..] = &*self.front {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            if self.head.is_none() && length < rest.len() && length <= self.limit && self.failed.is_none() {
+                self.front.advance(PREFIX);
+                self.buffered -= PREFIX + length;
+                return Ok(Some(self.front.split_to(length).into()));
+            }
+        }
+        self.next_of_any_kind()
+    }
+
+    fn next_of_any_kind(&mut self) -> Result<Option<Message>, Status> {
         if let Some(status) = &self.failed {
             return Err(status.clone());
         }
@@ -225,21 +253,10 @@ impl Deframer {
             return Ok(None);
         }
         let mut head = [0; PREFIX];
-        match self.chunks.front_mut() {
-            Some(front) if front.len() >= PREFIX => {
-                front.copy_to_slice(&mut head);
-                if front.is_empty() {
-                    self.chunks.pop_front();
-                }
-                self.buffered -= PREFIX;
-            }
-            _ => {
-                let mut at = 0;
-                for piece in self.take(PREFIX).pieces() {
-                    head[at..at + piece.len()].copy_from_slice(piece);
-                    at += piece.len();
-                }
-            }
+        let mut at = 0;
+        for piece in self.take(PREFIX).pieces() {
+            head[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
         }
         let [flag, a, b, c, d] = head;
         let compressed = match flag {
@@ -275,13 +292,11 @@ impl Deframer {
         self.buffered -= length;
         let mut message = Message::default();
         let mut missing = length;
-        while missing > 0 {
-            let Some(front) = self.chunks.front_mut() else { break };
-            let piece = if front.len() <= missing {
-                self.chunks.pop_front().unwrap_or_default()
-            } else {
-                front.split_to(missing)
-            };
+        while missing > 0 && !self.front.is_empty() {
+            let piece = self.front.split_to(missing.min(self.front.len()));
+            if self.front.is_empty() {
+                self.front = self.chunks.pop_front().unwrap_or_default();
+            }
             missing -= piece.len();
             if message.first.is_empty() {
                 message.first = piece;

@@ -38,29 +38,22 @@ final class Greeter
     public function LotsOfGreetings(RequestStream $requests): HelloReply
     {
         $names = [];
-        foreach ($requests as $bytes) {
-            $names[] = $this->name($bytes);
+        foreach ($requests->as(HelloRequest::class) as $request) {
+            $names[] = $request->getName();
         }
         return $this->reply('Hello, ' . implode(' and ', $names) . '!');
     }
 
     public function BidiHello(RequestStream $requests): Generator
     {
-        foreach ($requests as $bytes) {
-            yield $this->reply("Hello, {$this->name($bytes)}!");
+        foreach ($requests->as(HelloRequest::class) as $request) {
+            yield $this->reply("Hello, {$request->getName()}!");
         }
     }
 
     private function reply(string $message): HelloReply
     {
         return new HelloReply(['message' => $message]);
-    }
-
-    private function name(string $bytes): string
-    {
-        $request = new HelloRequest();
-        $request->mergeFromString($bytes);
-        return $request->getName();
     }
 }
 

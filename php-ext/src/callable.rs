@@ -58,6 +58,12 @@ impl Callable {
 
     /// Calls it. No borrow of Rust data that PHP code could reach may be held meanwhile.
     pub(crate) fn call(&self, arguments: &mut [Zval]) -> Result<Zval, Thrown> {
+        self.call_named(arguments, None)
+    }
+
+    /// As [`call`](Self::call), with an array of named arguments behind the others. No borrow of Rust data that PHP code could reach may be held meanwhile.
+    pub(crate) fn call_named(&self, arguments: &mut [Zval], named: Option<&Zval>) -> Result<Zval, Thrown> {
+        let named = named.and_then(Zval::array).map_or(ptr::null_mut(), |table| ptr::from_ref(table).cast_mut());
         let mut result = Zval::new();
         let count = u32::try_from(arguments.len()).unwrap_or(0);
         // SAFETY: `value` keeps everything in the cache alive; the arguments live until the call
@@ -71,7 +77,7 @@ impl Callable {
                     &raw mut result,
                     count,
                     arguments.as_mut_ptr(),
-                    ptr::null_mut(),
+                    named,
                 ),
                 None => {
                     let mut function = self.value.shallow_clone();
@@ -81,7 +87,7 @@ impl Callable {
                         &raw mut result,
                         count,
                         arguments.as_mut_ptr(),
-                        ptr::null_mut(),
+                        named,
                     );
                 }
             }

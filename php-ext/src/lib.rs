@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod api;
+mod batch;
 mod callable;
 mod errors;
 mod fiber;

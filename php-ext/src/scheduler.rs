@@ -421,11 +421,16 @@ impl Scheduler {
     /// Sees to it that what was just queued leaves soon: at once where the reactor has not had a turn
     /// for a while, else together with what follows.
     pub(crate) fn nudge(&self) {
-        // While a server runs its loop comes round by itself.
-        if self.source.borrow().is_none() && self.turn_at.get().elapsed() > PHP_TIME {
+        if self.is_due() {
             self.reactor.turn();
             self.turn_at.set(Instant::now());
         }
+    }
+
+    /// Whether [`nudge`](Self::nudge) gives the reactor its turn now. While a server runs its loop comes
+    /// round by itself.
+    pub(crate) fn is_due(&self) -> bool {
+        self.source.borrow().is_none() && self.turn_at.get().elapsed() > PHP_TIME
     }
 
     /// Ends the wait of a suspended job with `status`. Nothing where it does not wait.

@@ -10,9 +10,19 @@ final class RequestStream implements \Iterator
     private function __construct() {}
 
     /**
+     * Makes the messages objects of a class: `foreach ($requests->as(HelloRequest::class) as $request)`. Without it
+     * they are strings.
+     *
+     * @param string $messageClass a google/protobuf class
+     * @return RequestStream this stream
+     * @throws InvalidArgumentException where there is no such class, or it has no mergeFromString
+     */
+    public function as(string $messageClass): RequestStream {}
+
+    /**
      * The next message; null once the client half-closed.
      *
-     * @return mixed a string, an object of the request class, or null
+     * @return mixed a string, an object of the class that as() has set, or null
      * @throws CancelledException where the client went away or the deadline passed
      */
     public function receive(): mixed {}

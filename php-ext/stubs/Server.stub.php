@@ -19,17 +19,10 @@ final class Server
      *
      * @param string $method "/package.Service/Method"
      * @param MethodKind|null $kind where the signature does not tell
-     * @param string|null $requestClass the google/protobuf class of the request or requests, where the signature does
-     *        not tell: a RequestStream yields strings without it
      * @throws InvalidArgumentException where the method is no such path, is already handled, or the signature cannot
      *         be that of a handler: the message names file and line
      */
-    public function handle(
-        string $method,
-        callable $handler,
-        ?MethodKind $kind = null,
-        ?string $requestClass = null,
-    ): void {}
+    public function handle(string $method, callable $handler, ?MethodKind $kind = null): void {}
 
     /**
      * Answers calls of a whole service with an object's methods of the same names.

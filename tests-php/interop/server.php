@@ -59,16 +59,6 @@ function echoStatus(?EchoStatus $status): void
     }
 }
 
-/** The messages of a stream, which come as they were sent, as objects. */
-function messages(RequestStream $requests, string $class): Generator
-{
-    foreach ($requests as $bytes) {
-        $message = new $class();
-        $message->mergeFromString($bytes);
-        yield $message;
-    }
-}
-
 function outputs(StreamingOutputCallRequest $request): Generator
 {
     foreach ($request->getResponseParameters() as $parameters) {
@@ -119,7 +109,7 @@ $server->handle(
 
 $server->handle(SERVICE . 'StreamingInputCall', function (RequestStream $requests): StreamingInputCallResponse {
     $size = 0;
-    foreach (messages($requests, StreamingInputCallRequest::class) as $request) {
+    foreach ($requests->as(StreamingInputCallRequest::class) as $request) {
         $size += strlen($request->getPayload()?->getBody() ?? '');
     }
     return new StreamingInputCallResponse(['aggregated_payload_size' => $size]);
@@ -127,14 +117,14 @@ $server->handle(SERVICE . 'StreamingInputCall', function (RequestStream $request
 
 $server->handle(SERVICE . 'FullDuplexCall', function (RequestStream $requests, Context $context): Generator {
     echoMetadata($context);
-    foreach (messages($requests, StreamingOutputCallRequest::class) as $request) {
+    foreach ($requests->as(StreamingOutputCallRequest::class) as $request) {
         echoStatus($request->getResponseStatus());
         yield from outputs($request);
     }
 });
 
 $server->handle(SERVICE . 'HalfDuplexCall', function (RequestStream $requests): Generator {
-    $all = iterator_to_array(messages($requests, StreamingOutputCallRequest::class), false);
+    $all = iterator_to_array($requests->as(StreamingOutputCallRequest::class), false);
     foreach ($all as $request) {
         yield from outputs($request);
     }

@@ -33,8 +33,8 @@ Viaduct\InvalidArgumentException: serverName is ""; expected a host name or an I
 Viaduct\InvalidArgumentException: serverName is "grün"; expected a host name or an IP address
 TypeError: Viaduct\Credentials::tls(): Argument #1 ($ca) must be of type ?string, array given
 ArgumentCountError: Viaduct\Credentials::insecure() expects exactly 0 arguments, 1 given
-Viaduct\InvalidArgumentException: cert is empty; expected a PEM text
-Viaduct\InvalidArgumentException: clientCa is empty; expected a PEM text
+Viaduct\InvalidArgumentException: the server's certificate chain holds no certificate; expected PEM with "-----BEGIN CERTIFICATE-----", got an empty text
+Viaduct\InvalidArgumentException: the server's certificate chain holds no certificate; expected PEM with "-----BEGIN CERTIFICATE-----"
 ArgumentCountError: Viaduct\ServerCredentials::tls() expects at least 2 arguments, 1 given
 ArgumentCountError: Viaduct\ServerCredentials::tls(): Argument #1 ($cert) not passed
 Error: Trying to clone an uncloneable object of class Viaduct\Credentials

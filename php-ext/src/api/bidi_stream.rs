@@ -12,6 +12,7 @@ use crate::errors::{self, Thrown};
 use crate::scheduler;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::iterator::Installed;
 
 /// A call with many requests and many responses.
 pub(crate) struct BidiStream(pub(crate) Stream);
@@ -27,6 +28,11 @@ impl HasStream for BidiStream {
 impl HasMessages for BidiStream {
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown> {
         call.this::<Self>()
+    }
+
+    fn installed() -> &'static Installed {
+        static INSTALLED: Installed = Installed::new();
+        &INSTALLED
     }
 
     fn iteration(&self) -> &Iteration {
@@ -69,7 +75,7 @@ fn send(call: Call<'_>) -> Result<(), Thrown> {
 
 fn half_close(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    BidiStream::stream(call)?.core()?.half_close();
+    BidiStream::stream(call)?.half_close()?;
     scheduler::scheduler()?.nudge();
     Ok(())
 }

@@ -19,6 +19,7 @@ use super::channel_options::ChannelOptions;
 use super::client_stream::ClientStream;
 use super::connectivity_state::ConnectivityState;
 use super::credentials::{Credentials, CredentialsKind};
+use super::iteration::HasMessages as _;
 use super::range::seconds;
 use super::server_stream::ServerStream;
 use super::stream::Stream;
@@ -164,7 +165,7 @@ fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<UnaryCall>>, Thrown> {
 fn server_stream(call: Call<'_>) -> Result<ZBox<ZendClassObject<ServerStream>>, Thrown> {
     let scheduler = scheduler::scheduler()?;
     let (channel, arguments, framed) = request(call, &scheduler)?;
-    Ok(ServerStream(open(&scheduler, channel, arguments, Some(framed))?).into_object())
+    Ok(ServerStream(open(&scheduler, channel, arguments, Some(framed))?).into_iterator())
 }
 
 fn client_stream(call: Call<'_>) -> Result<ZBox<ZendClassObject<ClientStream>>, Thrown> {
@@ -172,7 +173,7 @@ fn client_stream(call: Call<'_>) -> Result<ZBox<ZendClassObject<ClientStream>>, 
 }
 
 fn bidi(call: Call<'_>) -> Result<ZBox<ZendClassObject<BidiStream>>, Thrown> {
-    Ok(BidiStream(open_without_request(call)?).into_object())
+    Ok(BidiStream(open_without_request(call)?).into_iterator())
 }
 
 fn open_without_request(call: Call<'_>) -> Result<Stream, Thrown> {

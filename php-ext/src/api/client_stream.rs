@@ -70,6 +70,7 @@ fn finish(call: Call<'_>) -> Result<Zval, Thrown> {
     let outcome = match known {
         Some(outcome) => outcome,
         None => {
+            this.stream.half_close()?;
             let core = this.stream.core()?.clone();
             let outcome = wait(&scheduler::scheduler()?, async move { core.response().await })?;
             this.outcome.replace(Some(outcome.clone()));

@@ -28,7 +28,8 @@ pub(crate) fn functions() -> Vec<FunctionBuilder<'static>> {
         FunctionBuilder::new("Viaduct\\async", handler!(start))
             .arg(Arg::new("function", DataType::Callable))
             .arg(Arg::new("arguments", DataType::Mixed).is_variadic())
-            .required_args(1)
+            // The last one is variadic and does not count.
+            .required_args(2)
             .returns(DataType::object("Viaduct\\Task"), false, false),
         FunctionBuilder::new("Viaduct\\delay", handler!(delay))
             .arg(Arg::new("seconds", DataType::Double))
@@ -75,14 +76,19 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
 }
 
 fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<Task>>, Thrown> {
-    let a = call.arguments(1..=u32::MAX)?;
+    let (a, named) = call.variadic(1)?;
     let function: call::Callable<'_> = a.get(0)?;
     let Some(function) = Callable::new(function.0) else {
         return Err(errors::invalid_argument("function cannot be called"));
     };
     let arguments =
         (1..a.count()).map(|n| a.get::<&Zval>(n).map(Zval::shallow_clone)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Task::start(&scheduler::scheduler()?, function, arguments)?.into_object())
+    let named = named.map(|table| {
+        let mut copy = Zval::new();
+        copy.set_hashtable(table.to_owned());
+        copy
+    });
+    Ok(Task::start(&scheduler::scheduler()?, function, arguments, named)?.into_object())
 }
 
 fn delay(call: Call<'_>) -> Result<(), Thrown> {

@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
+use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::Zval;
+use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ExecuteData;
 
 use crate::errors::{self, Thrown};
 use crate::zend::call::Call;
+use crate::zend::class::Class;
+use crate::zend::iterator::{self, Installed};
 
 /// Where an iterator stands.
 #[derive(Default)]
@@ -22,8 +25,37 @@ pub(crate) struct Iteration {
     key: Cell<i64>,
 }
 
+impl Iteration {
+    pub(crate) fn key(&self) -> i64 {
+        self.key.get()
+    }
+
+    /// The loaded message is being shown.
+    fn show(&self) {
+        self.seen.set(true);
+        self.left.set(false);
+    }
+
+    /// Where the loaded message is, for the engine to copy; null where there is none.
+    pub(crate) fn current_ptr(&self) -> *mut Zval {
+        self.show();
+        // SAFETY: nothing borrows it while the engine looks; this thread does nothing else meanwhile.
+        match unsafe { &mut *self.current.as_ptr() } {
+            Some(message) => message,
+            None => std::ptr::null_mut(),
+        }
+    }
+
+    pub(crate) fn check_rewind(&self) -> Result<(), Thrown> {
+        if self.key.get() > 0 {
+            return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
+        }
+        Ok(())
+    }
+}
+
 /// A class whose objects yield messages.
-pub(crate) trait HasMessages: Sized {
+pub(crate) trait HasMessages: Class {
     /// The object whose method is called.
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown>;
 
@@ -32,6 +64,24 @@ pub(crate) trait HasMessages: Sized {
 
     /// The next message; `None` at the end.
     fn receive(&self) -> Result<Option<Zval>, Thrown>;
+
+    /// A PHP object around it, which `foreach` walks natively.
+    fn into_iterator(self) -> ZBox<ZendClassObject<Self>> {
+        iterator::install::<Self>(Self::installed());
+        self.into_object()
+    }
+
+    /// The class' mark: `static` in the implementation.
+    fn installed() -> &'static Installed;
+
+    /// Passes over the message that the iterator stands on.
+    fn advance(&self) -> Result<(), Thrown> {
+        if !self.iteration().left.replace(false) && self.load()? {
+            // The message's destructor may run PHP code.
+            drop(self.leave());
+        }
+        Ok(())
+    }
 
     /// Loads the message that the iterator stands on. `false` at the end.
     fn load(&self) -> Result<bool, Thrown> {
@@ -113,19 +163,13 @@ pub(super) fn current<T: HasMessages>(call: Call<'_>) -> Result<Zval, Thrown> {
         return Ok(null());
     }
     let at = this.iteration();
-    at.seen.set(true);
-    at.left.set(false);
+    at.show();
     Ok(at.current.borrow().as_ref().map_or_else(null, Zval::shallow_clone))
 }
 
 pub(super) fn next<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    let this = T::of(call)?;
-    if !this.iteration().left.replace(false) && this.load()? {
-        // The message's destructor may run PHP code.
-        drop(this.leave());
-    }
-    Ok(())
+    T::of(call)?.advance()
 }
 
 pub(super) fn key<T: HasMessages>(call: Call<'_>) -> Result<i64, Thrown> {
@@ -140,8 +184,5 @@ pub(super) fn valid<T: HasMessages>(call: Call<'_>) -> Result<bool, Thrown> {
 
 pub(super) fn rewind<T: HasMessages>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    if T::of(call)?.iteration().key.get() > 0 {
-        return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
-    }
-    Ok(())
+    T::of(call)?.iteration().check_rewind()
 }

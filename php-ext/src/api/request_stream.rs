@@ -1,9 +1,13 @@
 //! `Viaduct\RequestStream`
 
-use ext_php_rs::flags::DataType;
+use std::cell::Cell;
+use std::task::Poll;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
-use std::task::Poll;
 use viaduct::Code;
 use viaduct::reactor::fork::Bound;
 use viaduct::server::ServerCall;
@@ -14,11 +18,13 @@ use crate::message::Decoder;
 use crate::scheduler::{self, wait};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::iterator::Installed;
+use crate::zend::object::ObjectBox;
 
 /// The messages that a client streams to a handler.
 pub(crate) struct RequestStream {
     call: Bound<ServerCall>,
-    decoder: Decoder,
+    decoder: Cell<Decoder>,
     iteration: Iteration,
 }
 
@@ -26,13 +32,18 @@ rust_class!(RequestStream, "Viaduct\\RequestStream", implements(ce::iterator, "I
 
 impl RequestStream {
     pub(crate) fn new(call: Bound<ServerCall>, decoder: Decoder) -> Self {
-        Self { call, decoder, iteration: Iteration::default() }
+        Self { call, decoder: Cell::new(decoder), iteration: Iteration::default() }
     }
 }
 
 impl HasMessages for RequestStream {
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown> {
         call.this::<Self>()
+    }
+
+    fn installed() -> &'static Installed {
+        static INSTALLED: Installed = Installed::new();
+        &INSTALLED
     }
 
     fn iteration(&self) -> &Iteration {
@@ -51,7 +62,7 @@ impl HasMessages for RequestStream {
             }
         };
         match received {
-            Ok(Some(message)) => self.decoder.decode(&message, "request").map(Some),
+            Ok(Some(message)) => self.decoder.get().decode(&message, "request").map(Some),
             Ok(None) => Ok(None),
             Err(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {
                 Err(errors::cancelled_exception(&status, &http::HeaderMap::new()))
@@ -63,6 +74,18 @@ impl HasMessages for RequestStream {
 
 impl Class for RequestStream {
     fn methods() -> Methods {
-        iterator_methods!(RequestStream)
+        let of = FunctionBuilder::new("as", handler!(of_class))
+            .arg(Arg::new("messageClass", DataType::String))
+            .returns(DataType::object("Viaduct\\RequestStream"), false, false);
+        let mut methods = vec![(of, MethodFlags::Public)];
+        methods.extend(iterator_methods!(RequestStream));
+        methods
     }
+}
+
+fn of_class(call: Call<'_>) -> Result<ObjectBox, Thrown> {
+    let a = call.arguments(1..=1)?;
+    let decoder = Decoder::for_class(Some(a.get(0)?), "messageClass")?;
+    call.this::<RequestStream>()?.decoder.set(decoder);
+    Ok(call.object()?.share())
 }

@@ -64,7 +64,6 @@ impl Class for Server {
                     .arg(Arg::new("method", DataType::String))
                     .arg(Arg::new("handler", DataType::Callable))
                     .arg(nullable("kind", DataType::object("Viaduct\\MethodKind")))
-                    .arg(nullable("requestClass", DataType::String))
                     .required_args(2)
                     .returns(DataType::Void, false, false),
                 public,
@@ -100,17 +99,11 @@ impl Server {
         Ok(())
     }
 
-    fn add(
-        &self,
-        method: &str,
-        callable: &Zval,
-        kind: Option<MethodKind>,
-        class: Option<&ZendStr>,
-    ) -> Result<(), Thrown> {
+    fn add(&self, method: &str, callable: &Zval, kind: Option<MethodKind>) -> Result<(), Thrown> {
         self.not_run("handle()")?;
         viaduct::client::method::check(method)?;
         // Reading the signature runs PHP code (autoloaders): nothing is borrowed.
-        let handler = Handler::new(method, callable, kind, class)?;
+        let handler = Handler::new(method, callable, kind)?;
         let shape = if handler.takes_stream() { RequestShape::Many } else { RequestShape::One };
         self.router.borrow_mut().add(method, shape)?;
         self.handlers.borrow_mut().push(Rc::new(handler));
@@ -123,12 +116,11 @@ fn text(value: &ZendStr) -> String {
 }
 
 fn handle(call: Call<'_>) -> Result<(), Thrown> {
-    let a = call.arguments(2..=4)?;
+    let a = call.arguments(2..=3)?;
     let method = text(a.get(0)?);
     let callable: call::Callable<'_> = a.get(1)?;
     let kind = a.nullable::<Case<MethodKind>>(2)?.map(|Case(kind)| kind);
-    let class: Option<&ZendStr> = a.nullable(3)?;
-    call.this::<Server>()?.add(&method, callable.0, kind, class)
+    call.this::<Server>()?.add(&method, callable.0, kind)
 }
 
 fn register(call: Call<'_>) -> Result<(), Thrown> {
@@ -155,7 +147,7 @@ fn register(call: Call<'_>) -> Result<(), Thrown> {
         let mut characters = name.chars();
         let first = characters.next().map(|c| c.to_ascii_uppercase());
         let method: String = first.into_iter().chain(characters).collect();
-        this.add(&format!("/{service}/{method}"), &value, None, None)?;
+        this.add(&format!("/{service}/{method}"), &value, None)?;
     }
     Ok(())
 }

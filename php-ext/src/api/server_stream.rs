@@ -9,6 +9,7 @@ use super::stream::{HasStream, Stream, common_methods};
 use crate::errors::Thrown;
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::iterator::Installed;
 
 /// A call with one request and many responses.
 pub(crate) struct ServerStream(pub(crate) Stream);
@@ -24,6 +25,11 @@ impl HasStream for ServerStream {
 impl HasMessages for ServerStream {
     fn of<'a>(call: Call<'a>) -> Result<&'a Self, Thrown> {
         call.this::<Self>()
+    }
+
+    fn installed() -> &'static Installed {
+        static INSTALLED: Installed = Installed::new();
+        &INSTALLED
     }
 
     fn iteration(&self) -> &Iteration {

@@ -10,6 +10,7 @@ use viaduct::{Code, Status};
 
 use super::iteration::Iteration;
 use super::{arguments, status};
+use crate::batch::Batch;
 use crate::errors::{self, Thrown};
 use crate::message::{Decoder, payload};
 use crate::metadata;
@@ -21,7 +22,8 @@ use crate::zend::string;
 /// A streaming call. In a forked child it is over.
 pub(crate) struct Stream {
     channel: Channel,
-    call: Bound<Core>,
+    /// The call, and what it has not sent yet.
+    live: Bound<(Core, Batch<Core>)>,
     decoder: Decoder,
     encoding: Option<Encoding>,
     pub(crate) iteration: Iteration,
@@ -34,11 +36,17 @@ pub(crate) fn inherited() -> Status {
 
 impl Stream {
     pub(crate) fn new(channel: Channel, call: Core, decoder: Decoder, encoding: Option<Encoding>) -> Self {
-        Self { channel, call: Bound::new(call), decoder, encoding, iteration: Iteration::default() }
+        let batch = Batch::new(call.clone());
+        let live = Bound::new((call, batch));
+        Self { channel, live, decoder, encoding, iteration: Iteration::default() }
+    }
+
+    fn live(&self) -> Result<&(Core, Batch<Core>), Thrown> {
+        self.live.get().ok_or_else(|| errors::rpc_exception(&inherited(), &HeaderMap::new()))
     }
 
     pub(crate) fn core(&self) -> Result<&Core, Thrown> {
-        self.call.get().ok_or_else(|| errors::rpc_exception(&inherited(), &HeaderMap::new()))
+        self.live().map(|(call, _)| call)
     }
 
     pub(crate) fn decoder(&self) -> Decoder {
@@ -66,24 +74,35 @@ impl Stream {
         }
     }
 
+    /// Sends what has been gathered and half-closes.
+    pub(crate) fn half_close(&self) -> Result<(), Thrown> {
+        let (call, batch) = self.live()?;
+        if batch.flush() == Ok(false) {
+            let scheduler = scheduler::scheduler()?;
+            batch.schedule(&scheduler.reactor);
+            wait(&scheduler, batch.emptied())?;
+        }
+        call.half_close();
+        Ok(())
+    }
+
     /// Sends a message.
     pub(crate) fn send(&self, message: &Zval) -> Result<(), Thrown> {
         let message = payload(message, "message")?;
         let framed = arguments::frame(&self.channel, message.as_bytes(), self.encoding)?;
-        let call = self.core()?;
+        let (call, batch) = self.live()?;
         let scheduler = scheduler::scheduler()?;
-        let sent = match call.try_send(framed) {
-            Ok(None) => {
-                scheduler.nudge();
-                Ok(())
-            }
-            Ok(Some(framed)) => {
-                let call = call.clone();
-                wait(&scheduler, async move { call.send(framed).await })?
-            }
-            Err(closed) => Err(closed),
-        };
+        let mut sent = batch.push(framed);
+        // Alone it leaves at once; in a row it waits for those that follow.
+        if sent.is_ok() && scheduler.is_due() {
+            sent = batch.flush();
+            scheduler.nudge();
+        }
         if sent.is_ok() {
+            batch.schedule(&scheduler.reactor);
+            if sent == Ok(false) {
+                wait(&scheduler, batch.emptied())?;
+            }
             return Ok(());
         }
         // The status says why; responses that are still to be read stay.
@@ -92,6 +111,15 @@ impl Stream {
         match status.code() {
             Code::Ok => Ok(()),
             _ => Err(errors::rpc_exception(&status, &trailers)),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Nobody will read the rest; a task that still sends for the call must not keep it.
+        if let Some((call, _)) = self.live.get() {
+            call.cancel();
         }
     }
 }
@@ -139,24 +167,24 @@ pub(super) fn trailers<T: HasStream>(call: Call<'_>) -> Result<Zval, Thrown> {
 pub(super) fn status_of<T: HasStream>(call: Call<'_>) -> Result<Option<Zval>, Thrown> {
     call.no_arguments()?;
     let object = |status: &Status| status::object_of(status).map(ObjectBox::into_value);
-    match T::stream(call)?.call.get() {
+    match T::stream(call)?.live.get() {
         None => object(&inherited()).map(Some),
-        Some(core) => core.end().map(|(status, _)| object(status)).transpose(),
+        Some((core, _)) => core.end().map(|(status, _)| object(status)).transpose(),
     }
 }
 
 pub(super) fn peer<T: HasStream>(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
     let stream = T::stream(call)?;
-    Ok(match stream.call.get() {
-        Some(core) => string(core.peer().as_bytes()),
+    Ok(match stream.live.get() {
+        Some((core, _)) => string(core.peer().as_bytes()),
         None => string(stream.channel.target().text.as_bytes()),
     })
 }
 
 pub(super) fn cancel<T: HasStream>(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    if let Some(core) = T::stream(call)?.call.get() {
+    if let Some((core, _)) = T::stream(call)?.live.get() {
         core.cancel();
         scheduler::scheduler()?.nudge();
     }

@@ -55,14 +55,15 @@ impl Task {
         scheduler: &Rc<Scheduler>,
         function: Callable,
         arguments: Vec<Zval>,
+        named: Option<Zval>,
     ) -> Result<Self, Thrown> {
         let ended = Arc::new(Ended { flag: AtomicBool::new(false), told: Notify::new() });
         let state = Rc::new(State { outcome: RefCell::default(), ended });
         let theirs = Rc::clone(&state);
         let job = Box::new(move || {
             let mut arguments = arguments;
-            let outcome = function.call(&mut arguments);
-            drop((function, arguments));
+            let outcome = function.call_named(&mut arguments, named.as_ref());
+            drop((function, arguments, named));
             match outcome {
                 Ok(value) => theirs.end(Ok(value)),
                 Err(thrown) => match thrown.catch() {

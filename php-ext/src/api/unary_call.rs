@@ -73,7 +73,8 @@ impl UnaryCall {
         let theirs = Arc::clone(&pending);
         // Spawned from inside: no wake-up across threads.
         let task = scheduler.reactor.block_on(async {
-            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) }).abort_handle()
+            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) })
+                .abort_handle()
         });
         let _ = pending.task.set(task);
         scheduler.nudge();

@@ -1,6 +1,6 @@
 //! A callable that answers calls of one method.
 
-use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::types::Zval;
 
 use super::signature::Signature;
 use crate::api::method_kind::MethodKind;
@@ -33,22 +33,14 @@ impl Handler {
     /// # Errors
     ///
     /// InvalidArgumentException with file and line, where it cannot be a handler's.
-    pub(crate) fn new(
-        method: &str,
-        callable: &Zval,
-        kind: Option<MethodKind>,
-        request_class: Option<&ZendStr>,
-    ) -> Result<Self, Thrown> {
+    pub(crate) fn new(method: &str, callable: &Zval, kind: Option<MethodKind>) -> Result<Self, Thrown> {
         let signature = Signature::of(callable)?;
         let wrong = |why: String| {
             errors::invalid_argument(format!("the handler of {method} ({}): {why}", signature.place))
         };
         let kind = kind.map_or_else(|| signature.kind().map_err(wrong), Ok)?;
         signature.check(kind).map_err(wrong)?;
-        let decoder = match request_class {
-            Some(_) => Decoder::for_class(request_class, "requestClass")?,
-            None => Decoder::for_class(signature.request_class(), "the request's class")?,
-        };
+        let decoder = Decoder::for_class(signature.request_class(), "the request's class")?;
         let callable = Callable::new(callable).ok_or_else(|| wrong("it cannot be called".into()))?;
         Ok(Self {
             method: method.to_owned(),

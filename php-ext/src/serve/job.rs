@@ -17,8 +17,10 @@ use super::handler::{Handler, Parameter};
 use super::messages::Messages;
 use super::{Answer, Serving};
 use crate::api::context::Context;
+use crate::api::iteration::HasMessages as _;
 use crate::api::method_kind::MethodKind;
 use crate::api::request_stream::RequestStream;
+use crate::batch::{Batch, Closed};
 use crate::errors::{self, Thrown};
 use crate::message::payload;
 use crate::scheduler::{self, Scope, wait};
@@ -87,7 +89,7 @@ fn answer(
             }
             Parameter::Request => match message.take() {
                 Some(message) => handler.decoder.decode(&message, "request")?,
-                None => zval(RequestStream::new(Bound::new(call.clone()), handler.decoder).into_object())?,
+                None => zval(RequestStream::new(Bound::new(call.clone()), handler.decoder).into_iterator())?,
             },
         });
     }
@@ -126,23 +128,28 @@ fn frame(call: &ServerCall, message: &[u8]) -> Result<bytes::Bytes, Thrown> {
 /// Sends what a streaming handler returns. `false` where the call ended before its time.
 fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
     let mut messages = Messages::of(returned)?;
+    let batch = Batch::new(call.clone());
     while let Some(message) = messages.next()? {
         let payload = payload(&message, "a message that the handler yields")?;
         let framed = frame(call, payload.as_bytes())?;
         drop(payload);
-        let waiting = match call.try_send(framed) {
-            Ok(waiting) => waiting,
-            Err(_) => return Ok(false),
-        };
-        if let Some(framed) = waiting {
-            let theirs = call.clone();
-            let sent = wait(&scheduler::scheduler()?, async move { theirs.send(framed).await })?;
-            if sent.is_err() {
-                return Ok(false);
-            }
+        let scheduler = scheduler::scheduler()?;
+        let Ok(room) = batch.push(framed) else { return Ok(false) };
+        batch.schedule(&scheduler.reactor);
+        if !room {
+            wait(&scheduler, batch.emptied())?;
         }
     }
-    Ok(true)
+    match batch.flush() {
+        Ok(true) => Ok(true),
+        Ok(false) => {
+            let scheduler = scheduler::scheduler()?;
+            batch.schedule(&scheduler.reactor);
+            wait(&scheduler, batch.emptied())?;
+            Ok(batch.flush().is_ok())
+        }
+        Err(Closed) => Ok(false),
+    }
 }
 
 /// The status for what a handler threw; what is not meant for clients goes to the error log.

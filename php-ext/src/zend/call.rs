@@ -101,6 +101,12 @@ impl<'a> Call<'a> {
         self.numbered(range)
     }
 
+    /// The arguments of a variadic function, at least `least`; and those with names that no
+    /// parameter has. Only variadic functions can get such.
+    pub(crate) fn variadic(self, least: u32) -> Result<(Arguments<'a>, Option<&'a ZendHashTable>), Thrown> {
+        Ok((self.numbered(least..=u32::MAX)?, self.named()))
+    }
+
     fn named(self) -> Option<&'a ZendHashTable> {
         // SAFETY: the frame is live; the table is there where the flag says so.
         unsafe {

@@ -2,8 +2,6 @@
 A panic becomes an Error, and PHP goes on
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\fail')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 try {

@@ -2,8 +2,6 @@
 Status: cannot be made, changed or copied by PHP
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\status')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/refuse.php';

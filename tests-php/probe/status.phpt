@@ -2,8 +2,6 @@
 Status: readonly values, made by the extension
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\status')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 use Viaduct\{RpcException, StatusCode};

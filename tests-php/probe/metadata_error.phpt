@@ -2,8 +2,6 @@
 Metadata: what is not legal is named
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\metadata')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/refuse.php';

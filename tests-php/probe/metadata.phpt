@@ -2,8 +2,6 @@
 Metadata: to the core and back
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\metadata')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 use function ViaductProbe\metadata;

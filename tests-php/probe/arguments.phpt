@@ -2,8 +2,6 @@
 Arguments are converted as PHP's own functions convert them
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\scalars')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 use function ViaductProbe\{numbered, scalars, variadic};

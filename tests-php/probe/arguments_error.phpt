@@ -2,8 +2,6 @@
 Arguments are refused as PHP's own functions refuse them
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\scalars')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 declare(strict_types=1);

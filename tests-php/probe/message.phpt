@@ -2,8 +2,6 @@
 Messages: strings and google/protobuf objects, in one piece and in many
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\decode')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/messages.php';

@@ -2,8 +2,6 @@
 Messages: what is none; classes that cannot be used; payloads that do not parse
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\decode')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/refuse.php';

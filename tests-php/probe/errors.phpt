@@ -2,8 +2,6 @@
 Exceptions made by the extension: file, line and trace are those of the PHP code that called
 --EXTENSIONS--
 grpc
---SKIPIF--
-<?php if (!function_exists('ViaductProbe\again')) die('skip built without the feature probe'); ?>
 --FILE--
 <?php
 use Viaduct\{CancelledException, RpcException, StatusCode};
