@@ -1,7 +1,6 @@
 //! Channels over TLS: what is trusted, and what is said where it is not.
 
 mod client_kit;
-#[allow(dead_code)]
 mod server_kit;
 
 use client_kit::{hello, is_hello, over_tls};

@@ -477,10 +477,12 @@ impl Call {
 
     /// Waits for the headers; none where the call ends without.
     pub async fn wait_headers(&self) -> HeaderMap {
-        if self.0.headers.get().is_none() && self.end().is_none() {
-            if let Some(message) = self.advance(true).await {
-                self.lock().ahead.push_front(message);
-            }
+        // A message comes only where one was kept ahead.
+        if self.0.headers.get().is_none()
+            && self.end().is_none()
+            && let Some(message) = self.advance(true).await
+        {
+            self.lock().ahead.push_front(message);
         }
         self.headers().cloned().unwrap_or_default()
     }
