@@ -63,7 +63,8 @@ impl Callable {
 
     /// As [`call`](Self::call), with an array of named arguments behind the others. No borrow of Rust data that PHP code could reach may be held meanwhile.
     pub(crate) fn call_named(&self, arguments: &mut [Zval], named: Option<&Zval>) -> Result<Zval, Thrown> {
-        let named = named.and_then(Zval::array).map_or(ptr::null_mut(), |table| ptr::from_ref(table).cast_mut());
+        let named =
+            named.and_then(Zval::array).map_or(ptr::null_mut(), |table| ptr::from_ref(table).cast_mut());
         let mut result = Zval::new();
         let count = u32::try_from(arguments.len()).unwrap_or(0);
         // SAFETY: `value` keeps everything in the cache alive; the arguments live until the call

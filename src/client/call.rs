@@ -477,7 +477,6 @@ impl Call {
 
     /// Waits for the headers; none where the call ends without.
     pub async fn wait_headers(&self) -> HeaderMap {
-        // A message comes only where one was kept ahead.
         if self.0.headers.get().is_none()
             && self.end().is_none()
             && let Some(message) = self.advance(true).await

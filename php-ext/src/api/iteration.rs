@@ -30,20 +30,19 @@ impl Iteration {
         self.key.get()
     }
 
-    /// The loaded message is being shown.
-    fn show(&self) {
-        self.seen.set(true);
-        self.left.set(false);
-    }
-
     /// Where the loaded message is, for the engine to copy; null where there is none.
     pub(crate) fn current_ptr(&self) -> *mut Zval {
-        self.show();
         // SAFETY: nothing borrows it while the engine looks; this thread does nothing else meanwhile.
         match unsafe { &mut *self.current.as_ptr() } {
             Some(message) => message,
             None => std::ptr::null_mut(),
         }
+    }
+
+    /// The message is shown to a loop.
+    pub(crate) fn show(&self) {
+        self.seen.set(true);
+        self.left.set(false);
     }
 
     pub(crate) fn check_rewind(&self) -> Result<(), Thrown> {
@@ -74,7 +73,7 @@ pub(crate) trait HasMessages: Class {
     /// The class' mark: `static` in the implementation.
     fn installed() -> &'static Installed;
 
-    /// Passes over the message that the iterator stands on.
+    /// Passes over the message that the iterator stands on, unless `receive()` has done so.
     fn advance(&self) -> Result<(), Thrown> {
         if !self.iteration().left.replace(false) && self.load()? {
             // The message's destructor may run PHP code.

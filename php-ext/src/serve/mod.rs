@@ -96,7 +96,15 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         drained: RefCell::default(),
     });
     let source: Rc<dyn Source> = Rc::new(Jobs(Rc::clone(&serving)));
-    let outcome = scheduler.serve(&source, serving.concurrency > 1);
+    let outcome = loop {
+        let outcome = scheduler.serve(&source, serving.concurrency > 1);
+        // A task beside the handlers called `exit()`: it is heard as if a handler had.
+        if !matches!(outcome, Err(Thrown::Pending)) || !errors::take_exit() {
+            break outcome;
+        }
+        serving.exit.set(true);
+        serving.stop.set(true);
+    };
     if let Err(Thrown::Bailout) = outcome {
         serving.last_words(scheduler);
     }

@@ -144,6 +144,7 @@ unsafe extern "C" fn current<T: HasMessages>(iterator: *mut zend_object_iterator
     unsafe {
         step(iterator, ptr::null_mut(), |this: &T| {
             this.load()?;
+            this.iteration().show();
             Ok(this.iteration().current_ptr())
         })
     }

@@ -7,14 +7,16 @@
 //!
 //! Futures never hold a Zval. Nothing is borrowed while PHP code runs or a fiber is switched to.
 
+mod strand;
+mod waits;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ext_php_rs::zend::{CatchError, try_catch};
@@ -25,11 +27,12 @@ use viaduct::reactor::{Reactor, turn};
 
 use crate::callable::Callable;
 use crate::errors::{self, Thrown};
-use crate::fiber::{self, Fiber};
+use crate::fiber;
 use crate::zend::exception_pending;
 
-/// Fibers that are kept for the next job. Each holds its stack.
-const IDLE_FIBERS: usize = 256;
+pub(crate) use strand::Strand;
+use strand::fiber_main;
+use waits::Waits;
 
 /// How long PHP code may run before the reactor gets a turn.
 const PHP_TIME: Duration = Duration::from_micros(200);
@@ -66,9 +69,7 @@ pub(crate) trait Scope {
 /// This thread's scheduler and its reactor.
 pub(crate) struct Scheduler {
     pub(crate) reactor: Reactor,
-    woken: Arc<Woken>,
-    waits: RefCell<Vec<Option<Wait>>>,
-    free: RefCell<Vec<usize>>,
+    waits: Waits,
     ready: RefCell<VecDeque<Rc<Strand>>>,
     current: RefCell<Option<Rc<Strand>>>,
     idle: RefCell<Vec<Rc<Strand>>>,
@@ -77,73 +78,6 @@ pub(crate) struct Scheduler {
     main_scope: RefCell<Option<Rc<dyn Scope>>>,
     jobs_left: Cell<u32>,
     turn_at: Cell<Instant>,
-}
-
-/// A fiber and what it does.
-pub(crate) struct Strand {
-    fiber: Fiber,
-    job: RefCell<Option<Job>>,
-    scope: RefCell<Option<Rc<dyn Scope>>>,
-    /// The wait that it is suspended in.
-    waiting: Cell<Option<usize>>,
-    /// Why the wait ends without its value.
-    interrupt: RefCell<Option<Status>>,
-}
-
-/// A future that a suspended fiber waits for. It leaves its value where the fiber finds it.
-struct Wait {
-    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
-    strand: Rc<Strand>,
-    waker: Waker,
-}
-
-/// Which waits shall be polled, and who shall be told.
-#[derive(Default)]
-struct Woken {
-    list: Mutex<WokenList>,
-}
-
-#[derive(Default)]
-struct WokenList {
-    waits: Vec<usize>,
-    root: Option<Waker>,
-}
-
-struct WaitWaker {
-    wait: usize,
-    woken: Arc<Woken>,
-}
-
-impl Wake for WaitWaker {
-    fn wake(self: Arc<Self>) {
-        self.woken.add(self.wait);
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.add(self.wait);
-    }
-}
-
-impl Woken {
-    fn add(&self, wait: usize) {
-        let root = {
-            let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-            list.waits.push(wait);
-            list.root.take()
-        };
-        if let Some(root) = root {
-            root.wake();
-        }
-    }
-
-    /// Takes what has been woken, and registers whom to tell of more.
-    fn take(&self, root: &Waker) -> Vec<usize> {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        if !list.root.as_ref().is_some_and(|known| known.will_wake(root)) {
-            list.root = Some(root.clone());
-        }
-        std::mem::take(&mut list.waits)
-    }
 }
 
 thread_local! {
@@ -172,9 +106,7 @@ fn start() -> Result<Rc<Scheduler>, Thrown> {
     let reactor = reactor.map_err(|e| errors::runtime(format!("the reactor cannot be started: {e}")))?;
     let scheduler = Rc::new(Scheduler {
         reactor,
-        woken: Arc::default(),
-        waits: RefCell::default(),
-        free: RefCell::default(),
+        waits: Waits::default(),
         ready: RefCell::default(),
         current: RefCell::default(),
         idle: RefCell::default(),
@@ -196,8 +128,7 @@ pub(crate) fn end_request() {
     if scheduler.reactor.is_stale() {
         return;
     }
-    let waits = scheduler.waits.take();
-    scheduler.free.take();
+    let waits = scheduler.waits.clear();
     let ready = scheduler.ready.take();
     let idle = scheduler.idle.take();
     scheduler.source.take();
@@ -279,13 +210,10 @@ impl Scheduler {
                 },
             }
         };
-        let id = self.add_wait(Box::pin(future), strand);
-        strand.waiting.set(Some(id));
-        let suspended = fiber::suspend();
-        strand.waiting.set(None);
-        if suspended.is_err() {
+        self.waits.add(Box::pin(future), strand);
+        if fiber::suspend().is_err() {
             // The fiber is being destroyed: nobody will look at the wait again.
-            self.remove_wait(id);
+            drop(self.waits.remove(strand));
             return Err(Thrown::Pending);
         }
         if let Some(status) = strand.interrupt.take() {
@@ -314,7 +242,7 @@ impl Scheduler {
     }
 
     fn has_fibers(&self) -> bool {
-        !self.ready.borrow().is_empty() || self.waits.borrow().len() > self.free.borrow().len()
+        !self.ready.borrow().is_empty() || !self.waits.is_empty()
     }
 
     /// Drives the reactor until the future is done, and runs fibers that become ready.
@@ -326,55 +254,11 @@ impl Scheduler {
                 if let Poll::Ready(value) = future.as_mut().poll(cx) {
                     return Poll::Ready(Some(value));
                 }
-                self.poll_waits(cx);
+                self.waits.poll(cx, &self.ready);
                 if self.ready.borrow().is_empty() { Poll::Pending } else { Poll::Ready(None) }
             }));
             if let Some(value) = outcome {
                 return Ok(value);
-            }
-        }
-    }
-
-    fn add_wait(&self, future: Pin<Box<dyn Future<Output = ()>>>, strand: &Rc<Strand>) -> usize {
-        let mut waits = self.waits.borrow_mut();
-        let id = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            waits.push(None);
-            waits.len() - 1
-        });
-        let waker = Waker::from(Arc::new(WaitWaker { wait: id, woken: Arc::clone(&self.woken) }));
-        if let Some(slot) = waits.get_mut(id) {
-            *slot = Some(Wait { future: Some(future), strand: Rc::clone(strand), waker });
-        }
-        // Its first poll is the loop's, inside the reactor.
-        self.woken.add(id);
-        id
-    }
-
-    fn remove_wait(&self, id: usize) -> Option<Wait> {
-        let wait = self.waits.borrow_mut().get_mut(id).and_then(Option::take);
-        if wait.is_some() {
-            self.free.borrow_mut().push(id);
-        }
-        wait
-    }
-
-    /// Polls the waits that were woken. To be called inside the reactor.
-    fn poll_waits(&self, cx: &mut Context<'_>) {
-        for id in self.woken.take(cx.waker()) {
-            // The future is taken out while it is polled: a waker may come back here.
-            let taken = self
-                .waits
-                .borrow_mut()
-                .get_mut(id)
-                .and_then(Option::as_mut)
-                .and_then(|wait| Some((wait.future.take()?, wait.waker.clone())));
-            let Some((mut future, waker)) = taken else { continue };
-            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-                if let Some(Some(wait)) = self.waits.borrow_mut().get_mut(id) {
-                    wait.future = Some(future);
-                }
-            } else if let Some(wait) = self.remove_wait(id) {
-                self.ready.borrow_mut().push_back(wait.strand);
             }
         }
     }
@@ -396,6 +280,9 @@ impl Scheduler {
             None => (Strand::new()?, true),
         };
         *strand.job.borrow_mut() = Some(job);
+        // What a handler starts beside itself has the handler's deadline, too.
+        let scope = self.scope();
+        *strand.scope.borrow_mut() = scope;
         self.switch(&strand, fresh)?;
         Ok(strand)
     }
@@ -435,11 +322,9 @@ impl Scheduler {
 
     /// Ends the wait of a suspended job with `status`. Nothing where it does not wait.
     pub(crate) fn interrupt(&self, strand: &Rc<Strand>, status: Status) {
-        if let Some(id) = strand.waiting.get()
-            && let Some(wait) = self.remove_wait(id)
-        {
+        if self.waits.remove(strand).is_some() {
             *strand.interrupt.borrow_mut() = Some(status);
-            self.ready.borrow_mut().push_back(wait.strand);
+            self.ready.borrow_mut().push_back(Rc::clone(strand));
         }
     }
 
@@ -487,7 +372,7 @@ impl Scheduler {
                     turn().await;
                 }
                 poll_fn(|cx| {
-                    self.poll_waits(cx);
+                    self.waits.poll(cx, &self.ready);
                     if source.poll_end(cx).is_ready() {
                         return Poll::Ready(true);
                     }
@@ -524,18 +409,6 @@ impl Scheduler {
     }
 }
 
-impl Strand {
-    fn new() -> Result<Rc<Self>, Thrown> {
-        Ok(Rc::new(Self {
-            fiber: Fiber::new()?,
-            job: RefCell::default(),
-            scope: RefCell::default(),
-            waiting: Cell::new(None),
-            interrupt: RefCell::default(),
-        }))
-    }
-}
-
 /// Lets PHP's signal handlers run.
 fn dispatch_signals() -> Result<(), Thrown> {
     let name = crate::zend::string(b"pcntl_signal_dispatch");
@@ -543,52 +416,4 @@ fn dispatch_signals() -> Result<(), Thrown> {
         Some(dispatch) => dispatch.call(&mut []).map(drop),
         None => Ok(()),
     }
-}
-
-/// What every fiber of ours runs: one job after the other.
-///
-/// While it is suspended or runs a job, its stack holds neither the scheduler nor the strand: both
-/// must be able to go before it.
-fn fiber_main() {
-    let Some(strand) = running().and_then(|scheduler| scheduler.current.borrow().as_ref().map(Rc::downgrade))
-    else {
-        return;
-    };
-    loop {
-        match next_job_of(&strand) {
-            Next::Run(job) => job(),
-            Next::Rest => {
-                if fiber::suspend().is_err() {
-                    return;
-                }
-            }
-            Next::End => return,
-        }
-    }
-}
-
-/// What a fiber does next.
-enum Next {
-    Run(Job),
-    Rest,
-    End,
-}
-
-fn next_job_of(strand: &Weak<Strand>) -> Next {
-    // A forked child has no scheduler here, and this fiber no business there. A pending exception is
-    // `exit()`, or the fiber is being destroyed.
-    let (Some(scheduler), Some(strand)) = (running(), strand.upgrade()) else { return Next::End };
-    if exception_pending() {
-        return Next::End;
-    }
-    strand.scope.take();
-    if let Some(job) = strand.job.take().or_else(|| scheduler.next_job()) {
-        return Next::Run(job);
-    }
-    let mut idle = scheduler.idle.borrow_mut();
-    if idle.len() >= IDLE_FIBERS {
-        return Next::End;
-    }
-    idle.push(strand);
-    Next::Rest
 }
