@@ -16,8 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
-use super::wire::{Flusher, Http1, Wire, wire};
-use crate::error::quote;
+use super::wire::{Complaint, Flusher, Wire, wire};
 use crate::status;
 
 /// What a stream may send us before we have taken any of it.
@@ -56,7 +55,7 @@ struct Shared {
     /// Why this side ends the connection, where it does.
     ended: OnceLock<Status>,
     end: Notify,
-    http1: Http1,
+    complaint: Complaint,
 }
 
 /// Counts a call on its connection while it lives.
@@ -100,7 +99,7 @@ impl Connection {
             calls: AtomicUsize::new(0),
             ended: OnceLock::new(),
             end: Notify::new(),
-            http1: flusher.http1(),
+            complaint: flusher.complaint(),
         });
         let pings = conn.ping_pong();
         let theirs = Arc::clone(&shared);
@@ -152,12 +151,9 @@ impl Connection {
 
     /// The status for a call that ended with `error` while it was `doing`.
     pub fn explain(&self, error: &h2::Error, doing: &str) -> Status {
-        match (self.shared.ended.get(), self.shared.http1.get()) {
+        match (self.shared.ended.get(), self.shared.complaint.get()) {
             (Some(status), _) => status.clone(),
-            (None, Some(line)) => Status::unavailable(format!(
-                "the peer answered {}: it does not speak HTTP/2, at least not on this port",
-                quote(line)
-            )),
+            (None, Some(complaint)) => Status::unavailable(complaint.clone()),
             (None, None) => status::from_h2(error, doing),
         }
     }

@@ -12,6 +12,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::error::quote;
+use crate::tls;
+
 /// How much is gathered before it is written without being asked.
 const FULL: usize = 64 * 1024;
 
@@ -26,11 +29,11 @@ struct Inner<S> {
     heard: bool,
     /// Whether anything was ever read.
     greeted: bool,
-    http1: Http1,
+    complaint: Complaint,
 }
 
-/// The first line that a peer sent which speaks HTTP/1 in answer to HTTP/2.
-pub type Http1 = Arc<OnceLock<String>>;
+/// A sentence about what a peer sent, where h2 would only find a broken frame or connection.
+pub type Complaint = Arc<OnceLock<String>>;
 
 /// The side that h2 reads from and writes to.
 #[derive(Debug)]
@@ -42,7 +45,8 @@ pub struct Flusher<S>(Arc<Mutex<Inner<S>>>);
 
 /// Puts a wire before `stream`.
 pub fn wire<S>(stream: S) -> (Wire<S>, Flusher<S>) {
-    let inner = Inner { stream, out: BytesMut::new(), heard: false, greeted: false, http1: Arc::default() };
+    let inner =
+        Inner { stream, out: BytesMut::new(), heard: false, greeted: false, complaint: Arc::default() };
     let inner = Arc::new(Mutex::new(inner));
     (Wire(Arc::clone(&inner)), Flusher(inner))
 }
@@ -78,9 +82,9 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
         lock(&self.0).poll_drain(cx)
     }
 
-    /// Where it is said that the peer speaks HTTP/1, before h2 sees it and calls it a broken frame.
-    pub fn http1(&self) -> Http1 {
-        Arc::clone(&lock(&self.0).http1)
+    /// Where it is said what is wrong with the peer, before h2 sees it.
+    pub fn complaint(&self) -> Complaint {
+        Arc::clone(&lock(&self.0).complaint)
     }
 
     /// Whether anything was read since this was last asked.
@@ -98,14 +102,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let inner = &mut *lock(&self.0);
         let before = buf.filled().len();
-        ready!(Pin::new(&mut inner.stream).poll_read(cx, buf))?;
+        if let Err(error) = ready!(Pin::new(&mut inner.stream).poll_read(cx, buf)) {
+            // With TLS 1.3 a server refuses our certificate when the handshake is over for us.
+            if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) {
+                let _ = inner.complaint.set(tls::explain(&error));
+            }
+            return Poll::Ready(Err(error));
+        }
         let read = buf.filled().get(before..).unwrap_or_default();
         inner.heard |= !read.is_empty();
         if !inner.greeted && !read.is_empty() {
             inner.greeted = true;
             if read.starts_with(b"HTTP/1") {
                 let line = read.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
-                let _ = inner.http1.set(String::from_utf8_lossy(line).into_owned());
+                let _ = inner.complaint.set(format!(
+                    "the peer answered {}: it does not speak HTTP/2, at least not on this port",
+                    quote(&String::from_utf8_lossy(line))
+                ));
             }
         }
         Poll::Ready(Ok(()))

@@ -52,14 +52,14 @@ late('in the middle', 0.28, $stream->receive(...));
 late('once more', 0, $stream->receive(...));
 echo $stream->status()->code->name, "\n";
 
-// Sending to a peer that takes nothing: the first call tells us its window.
+// Sending to a peer that takes nothing: during the first call we learn its window.
 $narrow = (new Wrong('window-zero'))->channel();
-$narrow->unary($m, 'x', timeout: 10.0);
+ending(fn() => $narrow->unary($m, 'x', timeout: 0.5));
 late('no window', 0.2, fn() => $narrow->unary($m, 'x', timeout: 0.2));
 $stream = $narrow->bidi($m, timeout: 0.2);
 late('no window, stream', 0.2, function () use ($stream) {
-    for ($n = 0; $n < 10; $n++) {
-        $stream->send('x');
+    for ($n = 0; $n < 100; $n++) {
+        $stream->send(str_repeat('x', 20_000));
     }
 });
 

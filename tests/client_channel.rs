@@ -1,0 +1,206 @@
+//! Channels: states, backoff, addresses, keepalive, idle timeout, closing.
+
+mod client_kit;
+
+use std::time::{Duration, Instant};
+
+use client_kit::*;
+use viaduct::Code;
+use viaduct::client::{CallOptions, ChannelOptions, Connectivity};
+use viaduct_testkit::{Behaviour, WrongServer};
+
+#[tokio::test]
+async fn a_channel_goes_through_its_states() {
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let addr = server.addr;
+    let channel = channel(&format!("http://{addr}"), impatient());
+    assert_eq!(channel.state(false), Connectivity::Idle);
+    assert_eq!(server.stats().connections, 0);
+    channel.state(true);
+    assert_eq!(channel.state(false), Connectivity::Connecting);
+    eventually(|| channel.state(false) == Connectivity::Ready).await;
+    assert!(is_hello(&hello(&channel).await));
+    drop(server);
+    eventually(|| channel.state(false) == Connectivity::Idle).await;
+    let outcome = hello(&channel).await;
+    assert_eq!(outcome.status.code(), Code::Unavailable);
+    let text = outcome.status.message();
+    assert!(text.contains(&addr.to_string()) && text.contains("refused"), "{text}");
+    assert_eq!(channel.state(false), Connectivity::TransientFailure);
+    let server = WrongServer::start_on(addr, Behaviour::Echo, |_| ()).unwrap();
+    eventually_hello(&channel).await;
+    assert_eq!((channel.state(false), server.stats().connections), (Connectivity::Ready, 1));
+    channel.close();
+    assert_eq!(channel.state(true), Connectivity::Shutdown);
+    assert_eq!(hello(&channel).await.status.code(), Code::Unavailable);
+    assert!(channel.wait_for_ready().await.is_err());
+    eventually(|| server.stats().open == 0).await;
+}
+
+async fn eventually_hello(channel: &viaduct::client::Channel) {
+    for _ in 0..200 {
+        if is_hello(&hello(channel).await) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the server that came back was not found");
+}
+
+#[tokio::test]
+async fn pauses_grow_and_calls_within_one_fail_at_once() {
+    let addr = nobody();
+    let options = ChannelOptions { initial_backoff: Duration::from_millis(400), ..impatient() };
+    let options = ChannelOptions { max_backoff: Duration::from_secs(100), ..options };
+    let channel = channel(&format!("http://{addr}"), options);
+    let started = Instant::now();
+    let first = hello(&channel).await.status;
+    // The pause is at least 320 ms: until then a server that came is not noticed.
+    let server = WrongServer::start_on(addr, Behaviour::Echo, |_| ()).unwrap();
+    let mut failed = 0;
+    while started.elapsed() < Duration::from_millis(250) {
+        let again = hello(&channel).await.status;
+        if started.elapsed() < Duration::from_millis(310) {
+            assert_eq!((again.code(), again.message()), (first.code(), first.message()));
+        }
+        failed += 1;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(failed > 0 && server.stats().connections == 0);
+    eventually_hello(&channel).await;
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(310) && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn waiting_for_ready_outlasts_failures() {
+    let addr = nobody();
+    let channel = channel(&format!("http://{addr}"), impatient());
+    let call = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.unary(method(), framed(b"hello"), waiting(30.0)).await }
+    });
+    let ready = tokio::spawn({
+        let channel = channel.clone();
+        async move { channel.wait_for_ready().await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!call.is_finished() && !ready.is_finished());
+    let server = WrongServer::start_on(addr, Behaviour::Echo, |_| ()).unwrap();
+    assert!(is_hello(&call.await.unwrap()));
+    assert!(ready.await.unwrap().is_ok());
+    assert_eq!(server.stats().connections, 1);
+}
+
+#[tokio::test]
+async fn the_first_address_that_answers_is_taken() {
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let (dead, alive) = (nobody(), server.addr);
+    for list in [format!("{dead},{alive}"), format!("{alive},{dead}"), format!("{dead},{dead},{alive}")] {
+        let channel = channel(&format!("ipv4:{list}"), ChannelOptions::default());
+        let outcome = hello(&channel).await;
+        assert!(is_hello(&outcome), "{:?}", outcome.status);
+        assert_eq!(&*outcome.peer, format!("ipv4:{alive}"));
+    }
+    let other = nobody();
+    let status = hello(&channel(&format!("ipv4:{dead},{other}"), ChannelOptions::default())).await.status;
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains(&dead.to_string()) && status.message().contains(&other.to_string()));
+}
+
+#[tokio::test]
+async fn a_deadline_while_connecting_names_the_last_failure() {
+    let channel = channel(&format!("http://{}", nobody()), impatient());
+    let started = Instant::now();
+    let status = channel.unary(method(), framed(b"x"), waiting(0.3)).await.status;
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().contains("before there was a connection: cannot connect to"), "{status:?}");
+    assert!(status.message().contains("refused"), "{status:?}");
+    let call = channel.call(method(), None, waiting(0.3)).await;
+    assert_eq!(call.wait_end().await.0.code(), Code::DeadlineExceeded);
+    assert!(started.elapsed() >= Duration::from_millis(590) && started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn keepalive_ends_the_connection_of_a_silent_peer() {
+    let keepalive = ChannelOptions {
+        keepalive: Some(Duration::from_millis(200)),
+        keepalive_timeout: Duration::from_millis(200),
+        ..ChannelOptions::default()
+    };
+    // This one answers no PING.
+    let dead = WrongServer::start(Behaviour::SilenceNoAck).unwrap();
+    let channel_to_dead = channel(&format!("http://{}", dead.addr), keepalive.clone());
+    let started = Instant::now();
+    let status = channel_to_dead.unary(method(), framed(b"x"), within(20.0)).await.status;
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("keepalive"), "{status:?}");
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(390) && took < Duration::from_secs(5), "{took:?}");
+    assert!(dead.stats().pings_received >= 1);
+    // This one does, and the call goes on.
+    let silent = WrongServer::start(Behaviour::Silence).unwrap();
+    let channel = channel(&format!("http://{}", silent.addr), keepalive);
+    let status = channel.unary(method(), framed(b"x"), within(1.5)).await.status;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let stats = silent.stats();
+    assert!(stats.pings_received >= 2 && stats.open == 1, "{stats}");
+    // No calls, no PINGs.
+    let before = silent.stats().pings_received;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(silent.stats().pings_received <= before + 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_made_again() {
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let idle = ChannelOptions { idle_timeout: Some(Duration::from_millis(200)), ..impatient() };
+    let channel = channel(&format!("http://{}", server.addr), idle);
+    // A call that runs keeps it.
+    let call = channel.call(method(), None, CallOptions::default()).await;
+    call.send(framed(b"a")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(server.stats().open, 1);
+    assert_eq!(&call.recv().await.unwrap().into_bytes()[..], b"a");
+    call.half_close();
+    assert_eq!(call.wait_end().await.0.code(), Code::Ok);
+    eventually(|| server.stats().open == 0 && channel.state(false) == Connectivity::Idle).await;
+    assert!(is_hello(&hello(&channel).await));
+    assert_eq!(server.stats().connections, 2);
+}
+
+#[tokio::test]
+async fn closing_ends_calls_cancelled() {
+    let server = WrongServer::start(Behaviour::Silence).unwrap();
+    let channel = to(server.addr);
+    let unary = tokio::spawn({
+        let channel = channel.clone();
+        async move { hello(&channel).await }
+    });
+    let stream = channel.call(method(), None, CallOptions::default()).await;
+    let late = to(nobody());
+    let connecting = tokio::spawn({
+        let late = late.clone();
+        async move { late.unary(method(), framed(b"x"), waiting(20.0)).await }
+    });
+    eventually(|| server.stats().streams == 2).await;
+    channel.close();
+    late.close();
+    assert_eq!(unary.await.unwrap().status.code(), Code::Cancelled);
+    assert_eq!(stream.wait_end().await.0.code(), Code::Cancelled);
+    assert!(stream.send(framed(b"x")).await.is_err());
+    assert_eq!(connecting.await.unwrap().status.code(), Code::Unavailable);
+    eventually(|| server.stats().open == 0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_goes_away_ends_calls_unavailable() {
+    let server = WrongServer::start(Behaviour::SilenceAfterMessage).unwrap();
+    let channel = to(server.addr);
+    let call = channel.call(method(), Some(framed(b"x")), CallOptions::default()).await;
+    assert!(call.recv().await.is_some());
+    server.drop_connections();
+    let (status, _) = call.wait_end().await;
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    eventually(|| channel.state(false) == Connectivity::Idle).await;
+}
