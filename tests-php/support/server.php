@@ -64,7 +64,9 @@ final class ServerProcess
             throw new Exception('cannot start ' . implode(' ', $command));
         }
         $self = new self($process, $directory);
-        register_shutdown_function($self->clean(...));
+        $owner = getmypid();
+        // Not in children that the test forks.
+        register_shutdown_function(static fn() => getmypid() === $owner ? $self->clean() : null);
         if ($serves) {
             $self->addresses = json_decode($self->line(), true, 4, JSON_THROW_ON_ERROR);
             $self->address = $self->addresses[0];
