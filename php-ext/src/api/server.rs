@@ -104,6 +104,12 @@ impl Server {
         viaduct::client::method::check(method)?;
         // Reading the signature runs PHP code (autoloaders): nothing is borrowed.
         let handler = Handler::new(method, callable, kind)?;
+        if let Some(first) = self.handlers.borrow().iter().find(|known| known.method == method) {
+            return Err(errors::invalid_argument(format!(
+                "the handler of {method} ({}): the method has a handler already ({}); expected each path once",
+                handler.place, first.place
+            )));
+        }
         let shape = if handler.takes_stream() { RequestShape::Many } else { RequestShape::One };
         self.router.borrow_mut().add(method, shape)?;
         self.handlers.borrow_mut().push(Rc::new(handler));

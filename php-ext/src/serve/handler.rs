@@ -10,13 +10,13 @@ use crate::message::Decoder;
 
 /// A handler. It belongs into the request in which it was made.
 pub(crate) struct Handler {
-    pub(super) method: String,
+    pub(crate) method: String,
     pub(super) kind: MethodKind,
     pub(super) callable: Callable,
     pub(super) parameters: Vec<Parameter>,
     pub(super) decoder: Decoder,
     /// File and line, for messages.
-    pub(super) place: String,
+    pub(crate) place: String,
 }
 
 /// What a handler is called with.

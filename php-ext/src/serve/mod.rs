@@ -110,8 +110,9 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
     }
     if scheduler.reactor.is_stale() {
         // A forked child that came back here: the server is its parent's.
+        let exit = serving.exit.get();
         std::mem::forget(serving);
-        return outcome;
+        return if exit && outcome.is_ok() { Err(errors::exit()) } else { outcome };
     }
     // What the last turn has queued still leaves.
     scheduler.reactor.turn();
@@ -144,6 +145,10 @@ impl Source for Jobs {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0.signals.has_foreign() {
+            // The loop comes round, and PHP's handler runs.
+            return Poll::Ready(());
+        }
         if self.0.running_count.get() >= self.0.concurrency {
             // A handler that ends does so on this thread, and the loop comes round then.
             return Poll::Pending;

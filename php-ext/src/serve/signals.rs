@@ -30,8 +30,9 @@ const WAKE: [i32; 5] = [libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHL
 
 /// Written to by the handler; −1 while no server runs.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
-/// The process in which the handler was installed: see `fork::generation`.
-static OWNER: AtomicU32 = AtomicU32::new(0);
+/// The process in which the handler was installed. Not its `fork::generation`: a signal may reach a forked
+/// child before that is counted up there.
+static OWNER: AtomicI32 = AtomicI32::new(0);
 /// Bits of signals that have come: those to drain for, and those of PHP code.
 static TOLD: AtomicU32 = AtomicU32::new(0);
 static FOREIGN: AtomicU32 = AtomicU32::new(0);
@@ -49,7 +50,9 @@ pub(crate) struct Signals {
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(before) = usize::try_from(signal).ok().and_then(|n| BEFORE.get(n)) else { return };
     let before = before.load(SeqCst);
-    if OWNER.load(SeqCst) != generation() && before == 0 {
+    // SAFETY: may be called in a signal handler.
+    let is_owner = OWNER.load(SeqCst) == unsafe { libc::getpid() };
+    if !is_owner && before == 0 {
         // A forked child: it is not the server, and ends as processes do.
         // SAFETY: both may be called in a signal handler.
         unsafe {
@@ -69,7 +72,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
         }
     }
     let pipe = PIPE.load(SeqCst);
-    if pipe >= 0 && OWNER.load(SeqCst) == generation() {
+    if pipe >= 0 && is_owner {
         // SAFETY: writes one byte that is there. A full pipe wakes the loop, too.
         unsafe {
             let errno = libc::__errno_location();
@@ -122,7 +125,7 @@ impl Signals {
         let reader = UnixStream::from_std(reader)?;
         let old = PIPE.swap(writer.into_raw_fd(), SeqCst);
         debug_assert!(old < 0, "one server runs at a time");
-        OWNER.store(generation(), SeqCst);
+        OWNER.store(std::process::id().cast_signed(), SeqCst);
         TOLD.store(0, SeqCst);
         FOREIGN.store(0, SeqCst);
         let taken = wishes.0.iter().filter(|(signal, wish)| match wish {
@@ -148,7 +151,12 @@ impl Signals {
         TOLD.swap(0, SeqCst) != 0
     }
 
-    /// Whether a signal has come that PHP code wants to see.
+    /// Whether a signal has come that PHP code wants to see, and has not been taken.
+    pub(crate) fn has_foreign(&self) -> bool {
+        FOREIGN.load(SeqCst) != 0
+    }
+
+    /// Takes the signals that PHP code wants to see. Whether there were any.
     pub(crate) fn take_foreign(&self) -> bool {
         FOREIGN.swap(0, SeqCst) != 0
     }

@@ -4,7 +4,6 @@
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendStr, Zval};
-use viaduct::error::quote;
 
 use super::handler::Parameter;
 use crate::api::method_kind::MethodKind;
@@ -56,6 +55,13 @@ impl Signature {
                 of: read_type(&method(parameter, "gettype")?)?,
                 optional: method(parameter, "isoptional")?.bool().unwrap_or(false),
             });
+        }
+        if is_magic(reflection.get(), &taken)? {
+            taken.extend(["request", "context"].map(|name| Taken {
+                name: name.to_owned(),
+                of: Type::Any,
+                optional: false,
+            }));
         }
         let file = method(reflection.get(), "getfilename")?;
         let line = method(reflection.get(), "getstartline")?;
@@ -197,6 +203,15 @@ fn reflect(callable: &Zval) -> Result<ObjectBox, Thrown> {
     Ok(reflection)
 }
 
+/// Whether it is a method that `__call` or `__callStatic` answers, which takes whatever it is given:
+/// to Reflection that is a function of PHP's own without parameters and without a type.
+fn is_magic(reflection: Object<'_>, taken: &[Taken]) -> Result<bool, Thrown> {
+    Ok(taken.is_empty()
+        && method(reflection, "isinternal")?.bool() == Some(true)
+        && method(reflection, "hasreturntype")?.bool() == Some(false)
+        && method(reflection, "hastentativereturntype")?.bool() == Some(false))
+}
+
 fn array_of(texts: &[&str]) -> Result<Zval, Thrown> {
     let mut list = ext_php_rs::types::ZendHashTable::new();
     for text in texts {
@@ -242,7 +257,7 @@ fn read_type(value: &Zval) -> Result<Type, Thrown> {
             let class = ZendStr::new(&name, false);
             match find_class(&class)? {
                 Some(found) if Method::find(found, "mergefromstring").is_some() => Type::Message(class),
-                Some(_) | None => Type::Other(quote(&name).trim_matches('"').to_owned()),
+                Some(_) | None => Type::Other(name),
             }
         }
     })

@@ -1,0 +1,46 @@
+--TEST--
+1,000,000 messages each way: neither side grows by more than 1 MiB after the first 10,000
+--EXTENSIONS--
+grpc
+posix
+--SKIPIF--
+<?php require __DIR__ . '/../support/slow.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../support/server.php';
+
+$server = ServerProcess::start(<<<'PHP'
+$server->handle('/le.S/Down', function (string $in): iterable { $m = str_repeat('x', 100); for ($i = 0; $i < (int) $in; $i++) yield $m; });
+$server->handle('/le.S/Up', function (RequestStream $in): string { $n = 0; foreach ($in as $m) $n++; return (string) $n; });
+serve($server);
+PHP);
+$channel = new Viaduct\Channel($server->address);
+$message = str_repeat('x', 100);
+// Windows and buffers grow to their sizes.
+foreach ($channel->serverStream('/le.S/Down', '100000') as $_);
+$warm = $channel->clientStream('/le.S/Up');
+for ($n = 0; $n < 100_000; $n++) $warm->send($message);
+$warm->finish();
+$down = $channel->serverStream('/le.S/Down', '1000000');
+for ($n = 0; $n < 10_000; $n++) $down->receive();
+[$client, $theirs] = [resident(), $server->resident()];
+while ($down->receive() !== null) $n++;
+[$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
+echo "$n down\n", $client <= 1 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 1 << 20 ? "server ok\n" : "server grew by $theirs\n";
+$up = $channel->clientStream('/le.S/Up');
+for ($n = 0; $n < 10_000; $n++) $up->send($message);
+[$client, $theirs] = [resident(), $server->resident()];
+for (; $n < 1_000_000; $n++) $up->send($message);
+echo $up->finish(), " up\n";
+[$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
+echo $client <= 1 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 1 << 20 ? "server ok\n" : "server grew by $theirs\n";
+echo $server->stop(), "\n", $server->errors(), $server->log();
+?>
+--EXPECT--
+1000000 down
+client ok
+server ok
+1000000 up
+client ok
+server ok
+0
