@@ -92,6 +92,10 @@ impl Connection {
             .max_header_list_size(MAX_HEADERS)
             // Streams of small messages are legal however slowly they are read: the windows bound them.
             .data_frame_budget(usize::MAX >> 1)
+            // Calls may be cancelled in any number. What still comes for them must be known as theirs, and
+            // is no fault of the server's.
+            .max_concurrent_reset_streams(10_000)
+            .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(wire)
             .await?;
         let shared = Arc::new(Shared {

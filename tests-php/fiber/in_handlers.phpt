@@ -136,7 +136,7 @@ foreach ([256, 1] as $concurrency) {
     outcome(fn() => $channel->unary('/fi.A/Echo', 'yes', timeout: 20));
     echo $server->stop(40), ' ', var_export($server->signal, true), "\n", substr_count($server->rest(), 'left fiber unwound'), " unwound\n", $server->errors();
     preg_match_all('/viaduct: the handler of (\S+) .*? threw: (.*?)( in |$)/', $server->log(), $threw);
-    echo implode(' ', $threw[1]), ' ', implode(' ', $threw[2]), "\n";
+    echo trim(implode(' ', $threw[1]) . ' ' . implode(' ', $threw[2])), "\n";
 }
 echo $back->stop(), $back->errors(), $back->log(), "\n";
 ?>

@@ -47,14 +47,14 @@ echo $up->finish(), "\n";
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
 --EXPECT--
-"yes"
+["yes"]
 NULL
 string(1) "m"
 NULL
 {"t-late":["yes"]}
-"chat"
+["chat"]
 string(1) "a"
 NULL
-"up"
+["up"]
 a
 0

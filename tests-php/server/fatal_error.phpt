@@ -197,7 +197,7 @@ queued: answered
 shutdown function
 Class Bad contains N abstract method and must therefore be declared abstract or implement the remaining methods (Countable::count)
 --- Trigger, concurrency 1
-Unavailable
+Internal
 queued: answered
 queued: answered
 255 NULL

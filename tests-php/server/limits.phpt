@@ -75,6 +75,41 @@ Viaduct\RpcException ResourceExhausted: received a message of more than 10000 by
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 OK 20000
 Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 20001 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+client: Deflate
+bool(true)
+bool(true)
+int(10000)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+OK 20000
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 20001 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+Viaduct\RpcException Unimplemented: unknown method None of service lim.A
+Viaduct\RpcException Unimplemented: unknown service lim.None
+Viaduct\RpcException Unimplemented: unknown service lim.None
+0
+--- server: Gzip
+client: None
+bool(true)
+bool(true)
+int(10000)
+Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
+Viaduct\RpcException ResourceExhausted: received a message of 1048576 bytes; the limit is 10000 bytes (maxReceiveBytes)
+OK 20000
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
+client: Gzip
+bool(true)
+bool(true)
+int(10000)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
+OK 20000
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
 first Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 client: Deflate
@@ -91,41 +126,6 @@ Viaduct\RpcException Unimplemented: unknown method None of service lim.A
 Viaduct\RpcException Unimplemented: unknown service lim.None
 Viaduct\RpcException Unimplemented: unknown service lim.None
 0
---- server: Gzip
-client: None
-bool(true)
-bool(true)
-int(10000)
-Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
-Viaduct\RpcException ResourceExhausted: received a message of 1048576 bytes; the limit is 10000 bytes (maxReceiveBytes)
-OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
-client: Gzip
-bool(true)
-bool(true)
-int(10000)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-client: Deflate
-bool(true)
-bool(true)
-int(10000)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97156 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
-Viaduct\RpcException Unimplemented: unknown method None of service lim.A
-Viaduct\RpcException Unimplemented: unknown service lim.None
-Viaduct\RpcException Unimplemented: unknown service lim.None
-0
 --- server: Deflate
 client: None
 bool(true)
@@ -134,8 +134,8 @@ int(10000)
 Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
 Viaduct\RpcException ResourceExhausted: received a message of 1048576 bytes; the limit is 10000 bytes (maxReceiveBytes)
 OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
 Viaduct\RpcException ResourceExhausted: received a message of 10001 bytes; the limit is 10000 bytes (maxReceiveBytes)
 client: Gzip
 bool(true)
@@ -144,8 +144,8 @@ int(10000)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 client: Deflate
 bool(true)
@@ -154,8 +154,8 @@ int(10000)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 OK 20000
-Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
-first Viaduct\RpcException ResourceExhausted: a response of 97144 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
+first Viaduct\RpcException ResourceExhausted: a response of 99999999 bytes is too long; the limit is 20000 bytes (maxSendBytes)
 Viaduct\RpcException ResourceExhausted: received a message of more than 10000 bytes once decompressed; the limit is 10000 bytes (maxReceiveBytes)
 Viaduct\RpcException Unimplemented: unknown method None of service lim.A
 Viaduct\RpcException Unimplemented: unknown service lim.None

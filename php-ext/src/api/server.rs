@@ -232,6 +232,7 @@ fn run(call: Call<'_>) -> Result<(), Thrown> {
         handlers: this.handlers.borrow().clone(),
         concurrency: this.options.concurrency,
         expose_errors: this.options.expose_errors,
+        max_send: this.options.max_send_bytes,
         stop: Rc::clone(&this.stop),
     };
     let outcome = serve::run(&scheduler, parts);

@@ -64,7 +64,6 @@ impl ServerOptionValues {
         ServerConfig {
             max_queued: self.max_queued,
             max_receive: self.max_receive_bytes,
-            max_send: self.max_send_bytes,
             max_concurrent_streams: u32::try_from(self.max_concurrent_streams).unwrap_or(u32::MAX),
             max_connections: self.max_connections,
             drain_timeout: self.drain_timeout,

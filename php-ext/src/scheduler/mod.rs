@@ -54,6 +54,10 @@ pub(crate) trait Source {
     fn flush(&self);
     /// Whether a signal has come for which PHP code has a handler.
     fn interrupted(&self) -> bool;
+    /// Whether [`interrupted`](Self::interrupted) would say yes.
+    fn has_interrupt(&self) -> bool;
+    /// Looks whether the server was told to stop, and begins to drain it then.
+    fn poll_told(&self, cx: &mut Context<'_>);
     /// Ready once the loop shall end.
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
@@ -221,7 +225,11 @@ impl Scheduler {
         if let Some(status) = strand.interrupt.take() {
             return Err(errors::cancelled_exception(&status, &HeaderMap::new()));
         }
-        slot.take().ok_or_else(|| errors::error("a fiber of viaduct's was resumed by somebody else".into()))
+        slot.take().ok_or_else(|| {
+            // The wait is not over and would resume the fiber in the middle of something else.
+            drop(self.waits.remove(strand));
+            errors::error("a fiber of viaduct's was resumed by somebody else".into())
+        })
     }
 
     fn wait_on_main<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Result<T, Thrown> {
@@ -250,17 +258,30 @@ impl Scheduler {
     /// Drives the reactor until the future is done, and runs fibers that become ready.
     fn drive<T>(&self, future: impl Future<Output = T>) -> Result<T, Thrown> {
         let mut future = std::pin::pin!(future);
+        // A handler that waits on the main stack has the server's loop under it, which stands still:
+        // what that does besides running handlers is done here.
+        let source = self.source.borrow().clone();
         loop {
             self.resume_ready()?;
             let outcome = self.reactor.block_on(poll_fn(|cx| {
+                if let Some(source) = &source {
+                    source.flush();
+                }
                 if let Poll::Ready(value) = future.as_mut().poll(cx) {
                     return Poll::Ready(Some(value));
                 }
                 self.waits.poll(cx, &self.ready);
-                if self.ready.borrow().is_empty() { Poll::Pending } else { Poll::Ready(None) }
+                let interrupted = source.as_ref().is_some_and(|source| {
+                    source.poll_told(cx);
+                    source.has_interrupt()
+                });
+                if self.ready.borrow().is_empty() && !interrupted { Poll::Pending } else { Poll::Ready(None) }
             }));
             if let Some(value) = outcome {
                 return Ok(value);
+            }
+            if source.as_ref().is_some_and(|source| source.interrupted()) {
+                dispatch_signals()?;
             }
         }
     }

@@ -100,11 +100,11 @@ fn answer(
     match handler.kind {
         MethodKind::Unary | MethodKind::ClientStream => {
             let payload = payload(&returned, "the handler's return value")?;
-            let framed = frame(&call, payload.as_bytes())?;
+            let framed = frame(serving, &call, payload.as_bytes())?;
             serving.outbox.borrow_mut().push(Answer::Reply(call, framed, trailers.take()));
         }
         MethodKind::ServerStream | MethodKind::Bidi => {
-            if send_all(&call, returned)? {
+            if send_all(serving, &call, returned)? {
                 let trailers = trailers.take();
                 serving.outbox.borrow_mut().push(Answer::Finish(call, Status::ok(""), trailers));
             }
@@ -120,15 +120,21 @@ fn zval<T: ext_php_rs::class::RegisteredClass>(
     object.into_zval(false).map_err(|e| errors::error(e.to_string()))
 }
 
-fn frame(call: &ServerCall, message: &[u8]) -> Result<bytes::Bytes, Thrown> {
-    viaduct::codec::frame(message, call.encoding())
-        .map_err(|status| errors::rpc_exception(&status, &HeaderMap::new()))
+fn frame(serving: &Serving, call: &ServerCall, message: &[u8]) -> Result<bytes::Bytes, Thrown> {
+    let framed = match serving.max_send {
+        Some(limit) if message.len() > limit => Err(Status::resource_exhausted(format!(
+            "a response of {} bytes is too long; the limit is {limit} bytes (maxSendBytes)",
+            message.len()
+        ))),
+        _ => viaduct::codec::frame(message, call.encoding()),
+    };
+    framed.map_err(|status| errors::rpc_exception(&status, &HeaderMap::new()))
 }
 
 /// Sends what a streaming handler returns. `false` where the call ended before its time.
-fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
+fn send_all(serving: &Serving, call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
     let batch = Batch::new(call.clone());
-    let outcome = gather_all(call, &batch, returned);
+    let outcome = gather_all(serving, call, &batch, returned);
     // What was yielded before the handler threw is sent, too. An exception must not be on its way
     // while the fiber is suspended; one that cannot be caught ends it without another wait.
     let outcome = match outcome {
@@ -153,14 +159,24 @@ fn send_all(call: &ServerCall, returned: Zval) -> Result<bool, Thrown> {
     Ok(outcome? && left.is_ok())
 }
 
-fn gather_all(call: &ServerCall, batch: &Batch<ServerCall>, returned: Zval) -> Result<bool, Thrown> {
+fn gather_all(
+    serving: &Serving,
+    call: &ServerCall,
+    batch: &Batch<ServerCall>,
+    returned: Zval,
+) -> Result<bool, Thrown> {
     let mut messages = Messages::of(returned)?;
+    let mut first = true;
     while let Some(message) = messages.next()? {
         let payload = payload(&message, "a message that the handler yields")?;
-        let framed = frame(call, payload.as_bytes())?;
+        let framed = frame(serving, call, payload.as_bytes())?;
         drop(payload);
         let scheduler = scheduler::scheduler()?;
         let Ok(room) = batch.push(framed) else { return Ok(false) };
+        if std::mem::take(&mut first) && batch.flush().is_err() {
+            // The headers go with the first message, and not some time later.
+            return Ok(false);
+        }
         batch.schedule(&scheduler.reactor);
         if !room {
             wait(&scheduler, batch.emptied())?;

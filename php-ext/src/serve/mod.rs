@@ -42,6 +42,8 @@ pub(crate) struct Serving {
     handle: ServerHandle,
     concurrency: usize,
     expose_errors: bool,
+    /// The longest message that is sent. It is ours to look at, as messages leave in batches.
+    max_send: Option<usize>,
     /// The calls whose handlers run. A place is free where there is `None`.
     running: RefCell<Vec<Option<ServerCall>>>,
     running_count: Cell<usize>,
@@ -67,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) handlers: Vec<Rc<Handler>>,
     pub(crate) concurrency: usize,
     pub(crate) expose_errors: bool,
+    pub(crate) max_send: Option<usize>,
     pub(crate) stop: Rc<Cell<bool>>,
 }
 
@@ -87,6 +90,7 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         handle,
         concurrency: parts.concurrency,
         expose_errors: parts.expose_errors,
+        max_send: parts.max_send,
         running: RefCell::default(),
         running_count: Cell::new(0),
         outbox: RefCell::default(),
@@ -157,14 +161,7 @@ impl Source for Jobs {
     }
 
     fn flush(&self) {
-        let answers = self.0.outbox.take();
-        for answer in answers {
-            // A call that has ended otherwise meanwhile takes no answer any more.
-            let _ = match answer {
-                Answer::Reply(call, message, trailers) => call.reply(message, trailers),
-                Answer::Finish(call, status, trailers) => call.finish(status, trailers),
-            };
-        }
+        self.0.flush();
     }
 
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -173,6 +170,14 @@ impl Source for Jobs {
 
     fn interrupted(&self) -> bool {
         self.0.signals.take_foreign()
+    }
+
+    fn has_interrupt(&self) -> bool {
+        self.0.signals.has_foreign()
+    }
+
+    fn poll_told(&self, cx: &mut Context<'_>) {
+        self.0.poll_told(cx);
     }
 }
 
@@ -201,22 +206,38 @@ impl Serving {
         }
     }
 
-    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sends what waits for the reactor's turn.
+    fn flush(&self) {
+        for answer in self.outbox.take() {
+            // A call that has ended otherwise meanwhile takes no answer any more.
+            let _ = match answer {
+                Answer::Reply(call, message, trailers) => call.reply(message, trailers),
+                Answer::Finish(call, status, trailers) => call.finish(status, trailers),
+            };
+        }
+    }
+
+    /// Begins to drain where the server was told to stop; a second signal ends that.
+    fn poll_told(&self, cx: &mut Context<'_>) {
         let told = self.signals.poll_told(cx);
         let mut drained = self.drained.borrow_mut();
-        if let Some(drained) = &mut *drained {
+        if drained.is_some() {
             if told {
-                // Somebody is in a hurry: the second signal ends it.
                 self.handle.abort();
             }
-            return drained.as_mut().poll(cx);
+        } else if told || self.stop.get() {
+            self.handle.drain();
+            let handle = self.handle.clone();
+            *drained = Some(Box::pin(async move { handle.drained().await }));
         }
-        if !told && !self.stop.get() {
-            return Poll::Pending;
+    }
+
+    fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_told(cx);
+        match &mut *self.drained.borrow_mut() {
+            Some(drained) => drained.as_mut().poll(cx),
+            None => Poll::Pending,
         }
-        self.handle.drain();
-        let handle = self.handle.clone();
-        drained.insert(Box::pin(async move { handle.drained().await })).as_mut().poll(cx)
     }
 
     /// After a fatal error no PHP code runs any more: every call that is here gets its status.
@@ -224,12 +245,7 @@ impl Serving {
         let status = || Status::internal("the server process ended with a fatal error");
         let running = self.running.take();
         scheduler.reactor.block_on(async {
-            for answer in self.outbox.take() {
-                let _ = match answer {
-                    Answer::Reply(call, message, trailers) => call.reply(message, trailers),
-                    Answer::Finish(call, status, trailers) => call.finish(status, trailers),
-                };
-            }
+            self.flush();
             for call in running.into_iter().flatten() {
                 let _ = call.finish(status(), HeaderMap::new());
             }
