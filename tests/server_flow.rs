@@ -190,7 +190,7 @@ async fn a_stopped_consumer_stops_the_client() {
     let mut send = async |stream: &mut h2::SendStream<Bytes>| loop {
         stream.reserve_capacity(1024);
         let wait = std::future::poll_fn(|cx| stream.poll_capacity(cx));
-        match tokio::time::timeout(Duration::from_millis(100), wait).await {
+        match tokio::time::timeout(Duration::from_millis(500), wait).await {
             Ok(Some(Ok(room))) if room >= 1024 => {
                 stream.send_data(message.clone(), false).unwrap();
                 sent += 1;

@@ -34,6 +34,8 @@ foreach ([256, 2, 1] as $concurrency) {
             Viaduct\delay(0);
             echo $server->line(), "\n";
         }
+        // Calls that wait for the connection together arrive in any order.
+        $channel->waitForReady(10);
         // Those after the first wait in the queue where it is the only one that may run.
         $calls = $method === 'Many' ? [] : array_map(fn() => $channel->start("/fa.A/$method", ''), range(1, 3));
         foreach ($calls as $n => $call) {

@@ -64,9 +64,9 @@ $port = $ports[0];
 $run = fn(string $command) => trim((string) shell_exec("$command 2>/dev/null"));
 if ($run('command -v curl')) {
     echo $run("curl -s -o /dev/null -m 10 --http2-prior-knowledge -w '%{http_code}' http://127.0.0.1:$port/"), ' ',
-        $run("curl -s -o /dev/null -m 10 --http2-prior-knowledge -w '%{http_code}' -d x -H 'content-type: text/plain' http://127.0.0.1:$port/ga.A/Echo"), ' ',
+        $run("curl -s -o /dev/null -m 10 --http2-prior-knowledge -w '%{http_code}' -X POST -H 'content-type: text/plain' http://127.0.0.1:$port/ga.A/Echo"), ' ',
         // gRPC's own answer has the status 200, and its real one in the trailers.
-        $run("curl -s -o /dev/null -m 10 --http2-prior-knowledge -w '%{http_code}' -d x -H 'content-type: application/grpc' http://127.0.0.1:$port/ga.A/None"), ' ',
+        $run("curl -s -o /dev/null -m 10 --http2-prior-knowledge -w '%{http_code}' -X POST -H 'content-type: application/grpc' http://127.0.0.1:$port/ga.A/None"), ' ',
         $run("curl -s -o /dev/null -m 10 --http1.1 -w '%{http_code}' http://127.0.0.1:$port/"), "\n";
 } else {
     echo "405 415 200 000\n";
