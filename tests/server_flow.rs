@@ -204,7 +204,8 @@ async fn a_stopped_consumer_stops_the_client() {
         assert_eq!(call.recv().await.unwrap().unwrap().len(), 1019);
     }
     let now = send(&mut stream).await;
-    assert!((1600..=1700).contains(&now), "{now}");
+    // The window moves on in steps of up to half of itself, and never further than what was taken.
+    assert!((1400..=1700).contains(&now), "{now}");
     // What is buffered is here without the runtime.
     for _ in 0..500 {
         let std::task::Poll::Ready(Ok(Some(_))) = call.try_recv() else { panic!("it is not here") };

@@ -87,6 +87,8 @@ pub(super) struct Hub {
 struct State {
     phase: Phase,
     backoff: Duration,
+    /// Why the last attempt failed; kept while the next one runs.
+    failure: Option<String>,
     /// Set by [`Channel::close`]; a connection that is being made then ends at once.
     closed: bool,
 }
@@ -242,7 +244,12 @@ impl State {
 
 impl Hub {
     fn new(config: &Arc<Config>) -> Arc<Self> {
-        let state = State { phase: Phase::Idle, backoff: config.options.initial_backoff, closed: false };
+        let state = State {
+            phase: Phase::Idle,
+            backoff: config.options.initial_backoff,
+            failure: None,
+            closed: false,
+        };
         Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -293,10 +300,7 @@ impl Hub {
 
     /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
     pub(super) fn last_failure(&self) -> Option<String> {
-        match &self.lock().phase {
-            Phase::Failed { status, .. } => Some(status.message().to_owned()),
-            _ => None,
-        }
+        self.lock().failure.clone()
     }
 
     /// Starts an attempt. The caller has seen that none is running.
@@ -311,6 +315,7 @@ impl Hub {
         let pause = jitter(state.backoff);
         state.backoff = state.backoff.mul_f64(BACKOFF_GROWTH).min(options.max_backoff);
         let status = Status::unavailable(format!("cannot connect to {}: {why}", self.config.target.text));
+        state.failure = Some(status.message().to_owned());
         state.phase = Phase::Failed { status, retry_at: started + pause };
         drop(state);
         self.changed.notify_waiters();
@@ -323,6 +328,7 @@ impl Hub {
             return Err(connection);
         }
         state.backoff = self.config.options.initial_backoff;
+        state.failure = None;
         state.phase = Phase::Ready(connection);
         drop(state);
         self.changed.notify_waiters();
