@@ -28,7 +28,7 @@ final class Server
      * Answers calls of a whole service with an object's methods of the same names.
      *
      * @param string $service an interface with a constant NAME ("package.Service"), whose methods are then those
-     *        that are handled; or "package.Service" itself, for all public methods of the object
+     *        that are handled; or "package.Service" itself, for all public methods of the object (not static ones)
      * @throws InvalidArgumentException as handle(), or where the object does not implement the interface
      */
     public function register(string $service, object $implementation): void {}

@@ -25,7 +25,7 @@ use super::answer;
 use super::channel::Hub;
 use super::method::Method;
 use super::options::CallOptions;
-use crate::codec::{Deframer, Encoding, Message};
+use crate::codec::{Deframer, Message};
 use crate::deadline::Deadline;
 use crate::status;
 use crate::transport::connection::{Busy, Connection, unprocessed};
@@ -572,9 +572,4 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("method", &self.method.as_str()).finish_non_exhaustive()
     }
-}
-
-/// How the messages of a call are compressed, for whoever frames them.
-pub fn encoding_of(options: &CallOptions, channel: &super::ChannelOptions) -> Encoding {
-    options.encoding.unwrap_or(channel.encoding)
 }
