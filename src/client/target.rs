@@ -69,6 +69,9 @@ impl Target {
         match text.split_once(':').map_or("", |(scheme, _)| scheme) {
             "dns" | "ipv4" | "ipv6" | "unix" | "unix-abstract" => Self::read(text, EXPECTED_GRPC),
             "xds" => Err(wrong("xds is not supported")),
+            scheme if text.contains("://") => {
+                Err(wrong(&format!("the scheme {} is not known", quote(scheme))))
+            }
             _ => Self::host(text, text, (443, 0), Scheme::Open).map_err(|why| wrong(&why)),
         }
     }
