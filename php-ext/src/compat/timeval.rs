@@ -219,7 +219,7 @@ fn sleep_until(call: Call<'_>) -> Result<(), Thrown> {
     };
     match scheduler::running() {
         // Calls go on meanwhile.
-        Some(scheduler) => wait(&scheduler, tokio::time::sleep(left)),
+        Some(scheduler) => wait(&scheduler, async move { tokio::time::sleep(left).await }),
         None => {
             std::thread::sleep(left);
             Ok(())
