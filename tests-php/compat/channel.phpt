@@ -46,7 +46,7 @@ $channel->watchConnectivityState(Grpc\CHANNEL_CONNECTING, $never);
 echo STATES[$channel->getConnectivityState()], "\n";
 echo "it comes back, and the wait finds it: ";
 $server = new Wrong('echo', $server->port);
-var_dump(waitForReady($channel, $long), $server->stats()['connections']);
+var_dump(waitForReady($channel, $long), $server->reaches('connections', 1));
 echo "closed twice: ";
 $other = new Channel($target, ['credentials' => null]);
 var_dump($channel->close(), $channel->close());
@@ -106,7 +106,7 @@ bool(false)
 the peer goes: bool(true)
 IDLE TRANSIENT_FAILURE
 it comes back, and the wait finds it: bool(true)
-int(1)
+bool(true)
 closed twice: NULL
 NULL
 READY
