@@ -48,5 +48,6 @@ fn register() -> ext_php_rs::error::Result<()> {
     register_enum::<connectivity_state::ConnectivityState>()?;
     register_enum::<compression::Compression>()?;
     exceptions::register()?;
-    status::register()
+    status::register()?;
+    crate::compat::register()
 }
