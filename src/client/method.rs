@@ -29,7 +29,8 @@ impl Method {
     /// Where it is empty or has a character that a path cannot have.
     pub fn lenient(text: &str) -> Result<Self, InvalidArgument> {
         let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
-        let legal = !text.is_empty() && path.bytes().all(|b| (0x21..=0x7e).contains(&b) && !matches!(b, b'?' | b'#'));
+        let legal =
+            !text.is_empty() && path.bytes().all(|b| (0x21..=0x7e).contains(&b) && !matches!(b, b'?' | b'#'));
         PathAndQuery::try_from(path)
             .ok()
             .filter(|_| legal)
