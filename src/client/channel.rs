@@ -156,6 +156,11 @@ impl Channel {
         &self.0.config.target
     }
 
+    /// What calls send as `:authority` where they say nothing else.
+    pub fn authority(&self) -> &str {
+        self.0.config.authority.as_str()
+    }
+
     /// How the channel behaves.
     pub fn options(&self) -> &ChannelOptions {
         &self.0.config.options
@@ -187,6 +192,15 @@ impl Channel {
     /// Waits for a connection, not for an answer. What goes wrong is the call's status.
     pub async fn call(&self, method: Method, request: Option<Bytes>, options: CallOptions) -> Call {
         Call::start(self.hub(), method, request, options).await
+    }
+
+    /// A call that nothing has been sent of: [`Call::begin`] does that. With a `request` the sending
+    /// side is closed behind it.
+    ///
+    /// No task keeps the deadline of such a call. Whoever waits for it does so inside
+    /// [`Call::in_time`].
+    pub fn prepare(&self, method: Method, request: Option<Bytes>, options: CallOptions) -> Call {
+        Call::new(self.hub(), method, request, options)
     }
 
     /// What the connection is doing. With `connect`, one is made where there is none, and after a failure
@@ -401,7 +415,7 @@ impl Config {
     ) -> Result<http::Request<()>, Status> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
-        parts.authority = Some(self.authority.clone());
+        parts.authority = Some(options.authority.as_ref().unwrap_or(&self.authority).clone());
         parts.path_and_query = Some(method.path().clone());
         let uri = Uri::from_parts(parts).map_err(|e| Status::internal(format!("no URI: {e}")))?;
         let mut headers = self.headers.clone();

@@ -8,16 +8,26 @@
 //! request.
 
 pub(crate) mod arguments;
+pub(crate) mod batch;
+pub(crate) mod call;
 pub(crate) mod call_credentials;
 pub(crate) mod channel;
 pub(crate) mod channel_credentials;
+pub(crate) mod client_call;
 pub(crate) mod constants;
 pub(crate) mod exceptions;
 pub(crate) mod info;
 pub(crate) mod ini;
+pub(crate) mod interrupts;
 pub(crate) mod link;
 mod log;
+pub(crate) mod metadata;
+pub(crate) mod outgoing;
 pub(crate) mod pool;
+pub(crate) mod server;
+pub(crate) mod server_args;
+pub(crate) mod server_call;
+pub(crate) mod server_credentials;
 pub(crate) mod timeval;
 
 use crate::zend::class::register_open;
@@ -28,5 +38,8 @@ pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
     register_open::<timeval::Timeval>()?;
     register_open::<call_credentials::CallCredentials>()?;
     register_open::<channel_credentials::ChannelCredentials>()?;
-    register_open::<channel::Channel>()
+    register_open::<channel::Channel>()?;
+    register_open::<call::Call>()?;
+    register_open::<server_credentials::ServerCredentials>()?;
+    register_open::<server::Server>()
 }

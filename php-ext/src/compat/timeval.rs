@@ -184,7 +184,7 @@ fn subtract(call: Call<'_>) -> Result<Object, Thrown> {
 
 fn compare(call: Call<'_>) -> Result<i64, Thrown> {
     let [a, b] = others(call, "compare expects two Timevals")?;
-    Ok(a.micros.cmp(&b.micros) as i64)
+    Ok(a.micros().cmp(&b.micros()) as i64)
 }
 
 fn similar(call: Call<'_>) -> Result<bool, Thrown> {
