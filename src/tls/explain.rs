@@ -5,6 +5,8 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
+use super::names::Issuer;
+
 /// Why a handshake failed, as the error that the socket or the TLS layer gave.
 ///
 /// The sentence has no full stop, so that it can stand inside another.
@@ -51,6 +53,23 @@ pub(crate) fn no_h2() -> String {
     "the peer does not agree on HTTP/2 (ALPN \"h2\") over TLS".into()
 }
 
+/// What is said where a certificate does not lead to a root of ours.
+pub(super) fn unknown_issuer(issuer: Option<&Issuer>) -> String {
+    let name = match issuer {
+        Some(Issuer::Itself) => {
+            return "the peer's certificate comes from an unknown issuer: it is signed by itself, and is none \
+                    of the trusted roots"
+                .into();
+        }
+        Some(Issuer::Named(name)) => format!(", {name}"),
+        None => String::new(),
+    };
+    format!(
+        "the peer's certificate comes from an unknown issuer{name}: it does not lead to a trusted root (a CA \
+         missing on this side, or an intermediate missing on the other)"
+    )
+}
+
 fn certificate(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired => "the peer's certificate has expired".into(),
@@ -65,11 +84,7 @@ fn certificate(why: &CertificateError) -> String {
             date(*not_before),
             date(*time)
         ),
-        CertificateError::UnknownIssuer => {
-            "the peer's certificate comes from an unknown issuer: it does not lead to a trusted root \
-             (a CA missing on this side, or an intermediate missing on the other)"
-                .into()
-        }
+        CertificateError::UnknownIssuer => unknown_issuer(None),
         CertificateError::NotValidForName => "the peer's certificate is for another name".into(),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let has = match presented.as_slice() {

@@ -9,8 +9,10 @@
 
 mod client;
 mod explain;
+mod names;
 mod pem;
 mod server;
+mod sessions;
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,7 +21,7 @@ use rustls::crypto::CryptoProvider;
 pub use client::{ClientTls, Fingerprint};
 pub(crate) use explain::no_h2;
 pub use explain::{explain, explain_tls};
-pub use server::ServerTls;
+pub use server::{ClientAuth, Identity, ServerTls};
 
 /// The one protocol that is offered and taken.
 pub const ALPN_H2: &[u8] = b"h2";
