@@ -139,9 +139,10 @@ fn alert(alert: AlertDescription) -> String {
     }
 }
 
-/// `DnsName("a.example")` as rustls presents it, as `a.example`.
-fn plain(presented: &str) -> String {
-    presented.split('"').nth(1).unwrap_or(presented).to_owned()
+/// `DnsName("a.example")` and `IpAddress(10.0.0.1)`, as rustls presents them, without the wrapping.
+fn plain(presented: &str) -> &str {
+    let bare = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
+    bare.trim_matches('"')
 }
 
 /// `YYYY-MM-DD` of a point in time, in UTC. Days to a civil date after Howard Hinnant.
@@ -174,9 +175,13 @@ mod tests {
         assert!(said(CertificateError::UnknownIssuer).contains("unknown issuer"));
         let name = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("a.example").unwrap(),
-            presented: vec!["DnsName(\"b.example\")".into(), "DnsName(\"c.example\")".into()],
+            presented: vec![
+                "DnsName(\"b.example\")".into(),
+                "DnsName(\"c.example\")".into(),
+                "IpAddress(::1)".into(),
+            ],
         };
-        assert!(said(name).contains("wanted a.example, it is for b.example, c.example"));
+        assert!(said(name).contains("wanted a.example, it is for b.example, c.example, ::1"));
         let needs = explain_tls(&Error::AlertReceived(AlertDescription::CertificateRequired));
         assert!(needs.contains("requires a client certificate"));
         assert!(explain_tls(&Error::NoApplicationProtocol).contains("\"h2\""));
