@@ -44,6 +44,6 @@ echo $server->stop(), $server->errors(), $server->log(), "\n";
 localhost: served
 other.test: served
 any.wild.test: served
-Unavailable: the peer's certificate is for another name: wanted another.test, it is for localhost, 127.0.0.1
-Unavailable: the peer's certificate comes from an unknown issuer, "CN=other authority": it does not lead to a trusted root (a CA missing on this side, or an intermediate missing on the other)
+another.test: Unavailable: the peer's certificate is for another name: wanted another.test, it is for localhost, 127.0.0.1
+other.test: Unavailable: the peer's certificate comes from an unknown issuer, "CN=other authority": it does not lead to a trusted root (a CA missing on this side, or an intermediate missing on the other)
 0
