@@ -145,3 +145,22 @@ impl ServerCertVerifier for Verifier {
         self.check.root_hint_subjects()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_gate_stops_nobody() {
+        let sessions = Sessions::new();
+        let name = || ServerName::try_from("a.test").unwrap();
+        let inside = sessions.gate.lock().unwrap();
+        sessions.set_kx_hint(name(), NamedGroup::X25519);
+        sessions.remove_tls12_session(&name());
+        assert!(sessions.kx_hint(&name()).is_none() && sessions.take_tls13_ticket(&name()).is_none());
+        drop(inside);
+        assert!(sessions.kx_hint(&name()).is_none(), "nothing went in");
+        sessions.set_kx_hint(name(), NamedGroup::X25519);
+        assert_eq!(sessions.kx_hint(&name()), Some(NamedGroup::X25519));
+    }
+}
