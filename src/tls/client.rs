@@ -97,7 +97,7 @@ impl ClientTls {
         Arc::clone(&self.shared.config)
     }
 
-    /// Why a handshake with `host` failed; [`explain`], with the name of an issuer that is not known.
+    /// Why a handshake with `host` failed, as [`explain()`](super::explain()), with the name of an issuer that is not known.
     pub fn explain(&self, host: &str, error: &io::Error) -> String {
         let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) = tls

@@ -2,8 +2,8 @@
 //!
 //! Looked for in this order: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, the file that
 //! `gcloud` writes (`~/.config/gcloud/application_default_credentials.json`), and the metadata server
-//! of the machine. A service account's key signs its own tokens (AIP-4111, [`jwt`]); the metadata
-//! server is asked for them ([`metadata`]). Both are kept until shortly before they expire.
+//! of the machine. A service account's key signs its own tokens (AIP-4111); the metadata
+//! server is asked for them. Both are kept until shortly before they expire.
 
 mod jwt;
 mod metadata;
