@@ -207,7 +207,12 @@ pub(crate) fn fill(
 }
 
 /// An exception object with file, line and trace of the PHP code that runs.
-fn exception(class: &'static ClassEntry, message: &str, code: i64, previous: Option<ObjectBox>) -> Thrown {
+pub(crate) fn exception(
+    class: &'static ClassEntry,
+    message: &str,
+    code: i64,
+    previous: Option<ObjectBox>,
+) -> Thrown {
     let exception = match ObjectBox::new(class) {
         Ok(exception) => exception,
         Err(thrown) => return thrown,

@@ -7,6 +7,7 @@
 mod api;
 mod batch;
 mod callable;
+mod compat;
 mod errors;
 mod fiber;
 mod lifecycle;
@@ -35,7 +36,7 @@ use api::startup;
 use api::task::Task;
 use api::unary_call::UnaryCall;
 
-// `startup` registers the enums, the exceptions and Status.
+// `startup` registers the enums, the exceptions and Status, and the classes of `Grpc`.
 #[php_module]
 #[php(startup = startup)]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
@@ -43,6 +44,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .name("grpc")
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::module_shutdown)
+        .info_function(compat::info::print)
         .class::<Credentials>()
         .class::<ServerCredentials>()
         .class::<ChannelOptions>()
@@ -58,5 +60,6 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<RequestStream>();
     #[cfg(feature = "probe")]
     let module = probe::register(module);
+    let module = compat::constants::register(module);
     api::functions::functions().into_iter().fold(module, ModuleBuilder::function)
 }

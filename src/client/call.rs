@@ -145,7 +145,29 @@ impl Call {
         call
     }
 
-    fn new(hub: Arc<Hub>, method: Method, request: Option<Bytes>, options: CallOptions) -> Self {
+    /// Sends the head of a call that [`Channel::prepare`](super::Channel::prepare) made, and its
+    /// request where it has one. Waits for a connection, not for an answer, and no longer than the
+    /// deadline. What goes wrong is the call's status.
+    pub async fn begin(&self) {
+        if self.0.options.deadline.is_some_and(Deadline::passed) {
+            let status = self.overdue();
+            return self.end_with(status);
+        }
+        self.in_time(self.open_or_end()).await;
+    }
+
+    /// Waits for `work`, but no longer than the deadline: then the call is ended, and there is `None`.
+    pub async fn in_time<F: Future>(&self, work: F) -> Option<F::Output> {
+        let Some(at) = self.0.options.deadline else { return Some(work.await) };
+        let done = tokio::time::timeout_at(Instant::from_std(at.instant()), work).await.ok();
+        if done.is_none() {
+            let status = self.overdue();
+            self.end_with(status);
+        }
+        done
+    }
+
+    pub(super) fn new(hub: Arc<Hub>, method: Method, request: Option<Bytes>, options: CallOptions) -> Self {
         Self(Arc::new(Shared {
             hub,
             method,
@@ -515,15 +537,22 @@ impl Call {
 
     /// The peer's address; the target while there is no connection.
     pub fn peer(&self) -> Arc<str> {
-        match &self.lock().connection {
-            Some(connection) => Arc::clone(connection.peer()),
-            None => self.0.hub.config.target.text.as_str().into(),
-        }
+        self.connected_peer().unwrap_or_else(|| self.0.hub.config.target.text.as_str().into())
+    }
+
+    /// The peer's address, once there is a connection.
+    pub fn connected_peer(&self) -> Option<Arc<str>> {
+        self.lock().connection.as_ref().map(|connection| Arc::clone(connection.peer()))
     }
 
     /// Ends the call with CANCELLED, unless it has ended.
     pub fn cancel(&self) {
-        self.kill(Status::cancelled("the call was cancelled by this side"));
+        self.end_with(Status::cancelled("the call was cancelled by this side"));
+    }
+
+    /// Ends the call with `status`, unless it has ended. A stream that was opened is reset.
+    pub fn end_with(&self, status: Status) {
+        self.kill(status);
     }
 
     /// Ends the call with `status` and resets the stream.

@@ -156,6 +156,11 @@ impl Channel {
         &self.0.config.target
     }
 
+    /// What calls send as `:authority` where they say nothing else.
+    pub fn authority(&self) -> &str {
+        self.0.config.authority.as_str()
+    }
+
     /// How the channel behaves.
     pub fn options(&self) -> &ChannelOptions {
         &self.0.config.options
@@ -189,25 +194,62 @@ impl Channel {
         Call::start(self.hub(), method, request, options).await
     }
 
-    /// What the connection is doing. With `connect`, one is made where there is none; this must then be
-    /// called on the reactor.
+    /// A call that nothing has been sent of: [`Call::begin`] does that. With a `request` the sending
+    /// side is closed behind it.
+    ///
+    /// No task keeps the deadline of such a call. Whoever waits for it does so inside
+    /// [`Call::in_time`].
+    pub fn prepare(&self, method: Method, request: Option<Bytes>, options: CallOptions) -> Call {
+        Call::new(self.hub(), method, request, options)
+    }
+
+    /// What the connection is doing. With `connect`, one is made where there is none, and after a failure
+    /// once the pause is over; this must then be called on the reactor.
     pub fn state(&self, connect: bool) -> Connectivity {
         let hub = self.hub();
         let mut state = hub.lock();
-        if state.closed {
-            return Connectivity::Shutdown;
-        }
-        state.forget_dead();
-        let now = match &state.phase {
-            Phase::Idle => Connectivity::Idle,
-            Phase::Connecting => Connectivity::Connecting,
-            Phase::Ready(_) => Connectivity::Ready,
-            Phase::Failed { .. } => Connectivity::TransientFailure,
+        let now = state.connectivity();
+        let due = match &state.phase {
+            Phase::Idle => true,
+            Phase::Failed { retry_at, .. } => *retry_at <= Instant::now(),
+            Phase::Connecting | Phase::Ready(_) => false,
         };
-        if connect && now == Connectivity::Idle {
+        if connect && due && !state.closed {
             hub.connect(&mut state);
         }
         now
+    }
+
+    /// Waits until the connection is doing something else than `last`, and says what.
+    ///
+    /// While somebody waits for the end of [`Connectivity::TransientFailure`], the next attempt is made
+    /// as soon as the pause is over.
+    pub async fn changed(&self, last: Connectivity) -> Connectivity {
+        let hub = self.hub();
+        loop {
+            let mut changed = std::pin::pin!(hub.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            let mut retry_at = None;
+            {
+                let mut state = hub.lock();
+                let now = state.connectivity();
+                if now != last {
+                    return now;
+                }
+                if let Phase::Failed { retry_at: at, .. } = &state.phase {
+                    if *at <= Instant::now() {
+                        hub.connect(&mut state);
+                        return Connectivity::Connecting;
+                    }
+                    retry_at = Some(*at);
+                }
+            }
+            match retry_at {
+                None => changed.await,
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
     }
 
     /// Connects, and waits until the connection stands, however many attempts it takes.
@@ -233,6 +275,19 @@ impl Channel {
 }
 
 impl State {
+    fn connectivity(&mut self) -> Connectivity {
+        if self.closed {
+            return Connectivity::Shutdown;
+        }
+        self.forget_dead();
+        match &self.phase {
+            Phase::Idle => Connectivity::Idle,
+            Phase::Connecting => Connectivity::Connecting,
+            Phase::Ready(_) => Connectivity::Ready,
+            Phase::Failed { .. } => Connectivity::TransientFailure,
+        }
+    }
+
     fn forget_dead(&mut self) {
         if let Phase::Ready(connection) = &self.phase
             && connection.sender().is_none()
@@ -360,7 +415,7 @@ impl Config {
     ) -> Result<http::Request<()>, Status> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
-        parts.authority = Some(self.authority.clone());
+        parts.authority = Some(options.authority.as_ref().unwrap_or(&self.authority).clone());
         parts.path_and_query = Some(method.path().clone());
         let uri = Uri::from_parts(parts).map_err(|e| Status::internal(format!("no URI: {e}")))?;
         let mut headers = self.headers.clone();

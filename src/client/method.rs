@@ -21,6 +21,23 @@ impl Method {
             .map_err(|_| refusal(text, "it has a character that no path has"))
     }
 
+    /// Reads any path, as a client does that leaves it to the server what a method is. A slash is put
+    /// in front where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Where it is empty or has a character that a path cannot have.
+    pub fn lenient(text: &str) -> Result<Self, InvalidArgument> {
+        let path = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+        let legal =
+            !text.is_empty() && path.bytes().all(|b| (0x21..=0x7e).contains(&b) && !matches!(b, b'?' | b'#'));
+        PathAndQuery::try_from(path)
+            .ok()
+            .filter(|_| legal)
+            .map(Self)
+            .ok_or_else(|| refusal(text, "it is empty or has a character that no path has"))
+    }
+
     /// As it stands on the wire.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -57,6 +74,15 @@ fn refusal(text: &str, why: &str) -> InvalidArgument {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_path_is_taken_where_the_server_decides() {
+        assert_eq!(Method::lenient("/a.B/C").unwrap().as_str(), "/a.B/C");
+        assert_eq!(Method::lenient("plain").unwrap().as_str(), "/plain");
+        for bad in ["", "/a b", "/a?b", "/a#b", "/a\0", "/é"] {
+            assert!(Method::lenient(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn only_two_slashes_with_names_are_a_method() {

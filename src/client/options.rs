@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::uri::Authority;
 
 use crate::codec::Encoding;
 use crate::deadline::Deadline;
@@ -69,4 +70,6 @@ pub struct CallOptions {
     pub wait_for_ready: Option<bool>,
     /// How the messages are compressed.
     pub encoding: Option<Encoding>,
+    /// Sent as `:authority` in the channel's place.
+    pub authority: Option<Authority>,
 }

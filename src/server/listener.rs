@@ -61,11 +61,21 @@ impl Listener {
     ///
     /// The address is none, the credentials are missing or too many, or the system refuses.
     pub fn bind(address: &str, tls: Option<ServerTls>) -> Result<Self, ListenError> {
+        Self::bind_shared(address, tls, false)
+    }
+
+    /// As [`bind`](Self::bind). With `share`, other sockets that say the same may listen on the same
+    /// TCP port (SO_REUSEPORT), and the kernel spreads the connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn bind_shared(address: &str, tls: Option<ServerTls>, share: bool) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Io { address: quote(address), source };
         let (socket, target) = match Address::parse(address)? {
             Address::Tcp { host, port, tls: wanted } => {
                 check_tls(address, wanted, tls.is_some())?;
-                let (socket, bound) = bind_tcp(&host, port).map_err(failed)?;
+                let (socket, bound) = bind_tcp(&host, port, share).map_err(failed)?;
                 // A name stays a name: certificates are made out to names.
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
                 let scheme = if wanted { "https" } else { "http" };
@@ -118,10 +128,10 @@ fn check_tls(address: &str, wanted: bool, given: bool) -> Result<(), InvalidArgu
     }
 }
 
-fn bind_tcp(host: &str, port: u16) -> io::Result<(StdTcp, SocketAddr)> {
+fn bind_tcp(host: &str, port: u16, share: bool) -> io::Result<(StdTcp, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
-        match bind_one(address) {
+        match bind_one(address, share) {
             Ok(done) => return Ok(done),
             Err(error) => last = error,
         }
@@ -129,10 +139,13 @@ fn bind_tcp(host: &str, port: u16) -> io::Result<(StdTcp, SocketAddr)> {
     Err(last)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<(StdTcp, SocketAddr)> {
+fn bind_one(address: SocketAddr, share: bool) -> io::Result<(StdTcp, SocketAddr)> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server binds although connections of the old one are in TIME_WAIT.
     socket.set_reuse_address(true)?;
+    if share {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         // "[::]" takes IPv4 as well, whatever the system's default is.
         socket.set_only_v6(false)?;
@@ -247,6 +260,13 @@ mod tests {
         assert!(said.contains(first.target()) && said.contains("cannot listen on"), "{said}");
         assert!(Listener::bind("http://[::1]:0", None).unwrap().target().starts_with("http://[::1]:"));
         assert!(Listener::bind("https://127.0.0.1:0", None).unwrap_err().to_string().contains("credentials"));
+    }
+
+    #[test]
+    fn a_port_is_shared_among_those_who_say_so() {
+        let first = Listener::bind_shared("http://127.0.0.1:0", None, true).unwrap();
+        assert!(Listener::bind_shared(first.target(), None, true).is_ok());
+        assert!(Listener::bind(first.target(), None).is_err());
     }
 
     #[test]

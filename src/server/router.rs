@@ -20,9 +20,13 @@ pub enum RequestShape {
 pub struct Router {
     methods: HashMap<Box<str>, (u32, RequestShape)>,
     services: HashSet<Box<str>>,
+    rest: Option<RequestShape>,
 }
 
 impl Router {
+    /// The id of what [`take_rest`](Self::take_rest) takes.
+    pub const REST: u32 = u32::MAX;
+
     /// A router without methods.
     pub fn new() -> Self {
         Self::default()
@@ -54,6 +58,12 @@ impl Router {
         Ok(id)
     }
 
+    /// Takes every path that no method has, legal or not, as [`REST`](Self::REST): the consumer
+    /// decides what is a method.
+    pub fn take_rest(&mut self, shape: RequestShape) {
+        self.rest = Some(shape);
+    }
+
     /// How many methods there are.
     pub fn len(&self) -> usize {
         self.methods.len()
@@ -64,9 +74,9 @@ impl Router {
         self.methods.is_empty()
     }
 
-    /// The method at `path`.
+    /// The method at `path`, or what takes the rest.
     pub fn find(&self, path: &str) -> Option<(u32, RequestShape)> {
-        self.methods.get(path).copied()
+        self.methods.get(path).copied().or_else(|| Some((Self::REST, self.rest?)))
     }
 
     /// UNIMPLEMENTED, with what about `path` is not known.
@@ -104,6 +114,15 @@ mod tests {
         assert_eq!(router.unknown("/a.B/X").message(), "unknown method X of service a.B");
         assert_eq!(router.unknown("/x.Y/Z").message(), "unknown service x.Y");
         assert!(router.unknown("/").message().contains("no path"));
+    }
+
+    #[test]
+    fn the_rest_goes_to_whoever_takes_it() {
+        let mut router = Router::new();
+        router.add("/a.B/C", RequestShape::One).unwrap();
+        router.take_rest(RequestShape::Many);
+        assert_eq!(router.find("/a.B/C"), Some((0, RequestShape::One)));
+        assert_eq!(router.find("/x"), Some((Router::REST, RequestShape::Many)));
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub(crate) fn read(
         deadline: Deadline::earliest(timeout.map(Deadline::after), inherited),
         wait_for_ready: arguments.nullable(rest + 3)?,
         encoding: arguments.nullable::<Case<Compression>>(rest + 4)?.map(|c| Encoding::from(c.0)),
+        authority: None,
     };
     Ok(CallArguments { method, decoder, options })
 }

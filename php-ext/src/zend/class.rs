@@ -3,9 +3,9 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::args::ArgInfoTables;
+use ext_php_rs::args::{Arg, ArgInfoTables};
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::builders::{EnumBuilder, FunctionBuilder};
+use ext_php_rs::builders::{ClassBuilder, EnumBuilder, FunctionBuilder};
 use ext_php_rs::class::{ConstructorMeta, ConstructorResult, RegisteredClass};
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::enum_::RegisteredEnum;
@@ -21,11 +21,14 @@ use crate::errors::{self, Thrown};
 /// What a class' methods are written as.
 pub(crate) type Methods = Vec<(FunctionBuilder<'static>, MethodFlags)>;
 
-/// A final class whose objects carry a Rust value.
+/// A class whose objects carry a Rust value.
 ///
 /// Implement this, and put [`rust_class!`] beside it. PHP can neither clone nor serialize the
-/// objects, nor add properties to them.
+/// objects; unless the class is [`OPEN`], nor extend it, nor add properties to the objects.
 pub(crate) trait Class: RegisteredClass {
+    /// The flags of the class.
+    const FLAGS: ClassFlags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties);
+
     /// Private, unless the class says otherwise: then PHP cannot make objects.
     const CONSTRUCTOR: MethodFlags = MethodFlags::Private;
 
@@ -43,6 +46,9 @@ pub(crate) trait Class: RegisteredClass {
     fn methods() -> Methods {
         Vec::new()
     }
+
+    /// Declares properties, for classes that [`register_open`] registers.
+    fn properties(_: &mut ClassEntry) {}
 
     /// A PHP object around the value.
     fn into_object(self) -> ZBox<ZendClassObject<Self>> {
@@ -85,9 +91,7 @@ macro_rules! rust_class {
             > = None;
             const EXTENDS: Option<::ext_php_rs::class::ClassEntryInfo> = None;
             const IMPLEMENTS: &'static [::ext_php_rs::class::ClassEntryInfo] = &[$($interface)?];
-            const FLAGS: ::ext_php_rs::flags::ClassFlags =
-                ::ext_php_rs::flags::ClassFlags::Final
-                    .union(::ext_php_rs::flags::ClassFlags::NoDynamicProperties);
+            const FLAGS: ::ext_php_rs::flags::ClassFlags = <Self as $crate::zend::class::Class>::FLAGS;
 
             fn get_metadata() -> &'static ::ext_php_rs::class::ClassMetadata<Self> {
                 static METADATA: ::ext_php_rs::class::ClassMetadata<$type> =
@@ -132,6 +136,60 @@ pub(crate) fn register_enum<E: RegisteredClass + RegisteredEnum>() -> ext_php_rs
         .register()
 }
 
+/// Flags of a class that PHP classes can extend.
+pub(crate) const OPEN: ClassFlags = ClassFlags::empty();
+
+/// A parameter without a type, in classes that [`register_open`] registers.
+pub(crate) fn untyped(name: &str) -> Arg<'static> {
+    Arg::new(name, DataType::Undef)
+}
+
+/// Registers an [`OPEN`] class, whose methods may have [`untyped`] parameters; in MINIT.
+/// `ModuleBuilder::class` knows neither untyped parameters nor untyped properties.
+pub(crate) fn register_open<T: Class>() -> ext_php_rs::error::Result<()> {
+    let mut builder = ClassBuilder::new(T::CLASS_NAME);
+    for (method, flags) in T::methods() {
+        builder = builder.method(method, flags);
+    }
+    builder
+        .flags(<T as Class>::FLAGS)
+        .object_override::<T>()
+        .registration(|class, signatures| {
+            remove_undefined_types(class);
+            T::properties(class);
+            T::get_metadata().set_arg_info(signatures);
+            T::get_metadata().set_ce(class);
+        })
+        .register()
+}
+
+/// Makes parameters of the type [`DataType::Undef`], which no value has, parameters without a type.
+fn remove_undefined_types(class: &ClassEntry) {
+    // `ZEND_ACC_HAS_TYPE_HINTS`
+    const HAS_TYPES: u32 = 1 << 8;
+    const UNDEFINED: u32 = 1 << ext_php_rs::ffi::IS_UNDEF;
+    for (_, entry) in super::array::Entries::of(&class.function_table) {
+        // SAFETY: MINIT. The function table of a class of ours holds pointers to functions of ours, each
+        // with as many parameters as it says, in memory that ext-php-rs or the engine has allocated.
+        unsafe {
+            let Some(function) = entry.value.func.as_mut() else { continue };
+            let common = &mut function.common;
+            let mut typed = false;
+            for n in 0..common.num_args as usize {
+                let of = &mut (*common.arg_info.add(n)).type_;
+                if of.type_mask & ((1 << _ZEND_TYPE_NAME_BIT.trailing_zeros()) - 1) == UNDEFINED {
+                    of.type_mask &= !UNDEFINED;
+                } else {
+                    typed = true;
+                }
+            }
+            if !typed {
+                common.fn_flags &= !HAS_TYPES;
+            }
+        }
+    }
+}
+
 /// A class without Rust data: registered in MINIT with a `ClassBuilder` of its own, and found here.
 pub(crate) struct Plain(AtomicPtr<ClassEntry>);
 
@@ -154,19 +212,22 @@ impl Plain {
     }
 }
 
-/// A typed property's type.
+/// A property's type.
 pub(crate) enum Type {
+    /// None: the property takes every value.
+    Any,
     Of(DataType),
     /// A class, by its full name.
     Class(&'static str),
 }
 
-/// Declares a typed property. `flags` are those of the engine (`ZEND_ACC_…`).
+/// Declares a property. `flags` are those of the engine (`ZEND_ACC_…`).
 pub(crate) fn declare(class: &mut ClassEntry, name: &str, of: &Type, flags: i32, default: Option<Zval>) {
     use ext_php_rs::ffi::zend_type;
     use ext_php_rs::flags::DataTypeExt as _;
 
     let of = match of {
+        Type::Any => zend_type { ptr: ptr::null_mut(), type_mask: 0 },
         Type::Of(plain) => zend_type { ptr: ptr::null_mut(), type_mask: 1 << plain.as_u32() },
         Type::Class(name) => zend_type {
             ptr: ZendStr::new_interned(name, true).into_raw().cast(),

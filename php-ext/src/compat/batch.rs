@@ -1,0 +1,236 @@
+//! The argument of `Grpc\Call::startBatch()`, and its result.
+
+use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::zend::ce;
+use http::HeaderMap;
+use viaduct::codec::{Encoding, Message};
+use viaduct::{Code, Status};
+
+use super::exceptions::{invalid_argument, logic};
+use super::metadata;
+use crate::errors::Thrown;
+use crate::message;
+use crate::zend::array::{Entries, Key};
+use crate::zend::object::ObjectBox;
+use crate::zend::string;
+
+/// `CALL_ERROR_…`
+pub(crate) mod error {
+    pub(crate) const NOT_ON_SERVER: i64 = 2;
+    pub(crate) const NOT_ON_CLIENT: i64 = 3;
+    pub(crate) const ALREADY_INVOKED: i64 = 5;
+    pub(crate) const NOT_INVOKED: i64 = 6;
+    pub(crate) const ALREADY_FINISHED: i64 = 7;
+    pub(crate) const TOO_MANY_OPERATIONS: i64 = 8;
+}
+
+/// `WRITE_NO_COMPRESS`
+const NO_COMPRESS: i64 = 2;
+
+/// The operations, `OP_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    SendInitialMetadata,
+    SendMessage,
+    SendClose,
+    SendStatus,
+    RecvInitialMetadata,
+    RecvMessage,
+    RecvStatus,
+    RecvClose,
+}
+
+/// What a batch asks for. Messages are still where PHP has them.
+#[derive(Default)]
+pub(crate) struct Ops<'a> {
+    pub(crate) initial: Option<HeaderMap>,
+    pub(crate) message: Option<Outgoing<'a>>,
+    pub(crate) close: bool,
+    pub(crate) status: Option<(Status, HeaderMap)>,
+    pub(crate) recv_initial: bool,
+    pub(crate) recv_message: bool,
+    pub(crate) recv_status: bool,
+    pub(crate) recv_close: bool,
+    /// All of them, in the order in which they were given and are answered.
+    order: Vec<Op>,
+}
+
+/// A message that is to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) bytes: &'a [u8],
+    plain: bool,
+}
+
+impl Outgoing<'_> {
+    /// How the message is compressed on a call that compresses as `encoding` says.
+    pub(crate) fn encoding(self, encoding: Encoding) -> Encoding {
+        if self.plain { Encoding::Identity } else { encoding }
+    }
+}
+
+/// What the receiving operations brought.
+#[derive(Default)]
+pub(crate) struct Received {
+    pub(crate) initial: Option<HeaderMap>,
+    pub(crate) message: Option<Message>,
+    pub(crate) status: Option<(Status, HeaderMap)>,
+    pub(crate) cancelled: bool,
+}
+
+/// The exception for a batch that does not fit the call.
+#[cold]
+pub(crate) fn misuse(code: i64) -> Thrown {
+    logic("start_batch was called incorrectly", code)
+}
+
+impl<'a> Ops<'a> {
+    /// Reads the batch.
+    ///
+    /// # Errors
+    ///
+    /// An `\InvalidArgumentException` that says which of the values is wrong.
+    pub(crate) fn read(batch: &'a ZendHashTable) -> Result<Self, Thrown> {
+        let mut ops = Self { order: Vec::with_capacity(8), ..Self::default() };
+        for (key, value) in Entries::of(batch) {
+            let Key::Number(number) = key else {
+                return Err(invalid_argument("batch keys must be integers"));
+            };
+            let op = ops.add(number, value)?;
+            ops.order.push(op);
+        }
+        Ok(ops)
+    }
+
+    fn add(&mut self, number: i64, value: &'a Zval) -> Result<Op, Thrown> {
+        Ok(match number {
+            0 => {
+                let read = metadata::from_php(value);
+                self.initial = Some(read.ok_or_else(|| invalid_argument("Bad metadata value given"))?);
+                Op::SendInitialMetadata
+            }
+            1 => {
+                self.message = Some(outgoing(value)?);
+                Op::SendMessage
+            }
+            2 => {
+                self.close = true;
+                Op::SendClose
+            }
+            3 => {
+                self.status = Some(status(value)?);
+                Op::SendStatus
+            }
+            4 => {
+                self.recv_initial = true;
+                Op::RecvInitialMetadata
+            }
+            5 => {
+                self.recv_message = true;
+                Op::RecvMessage
+            }
+            6 => {
+                self.recv_status = true;
+                Op::RecvStatus
+            }
+            7 => {
+                self.recv_close = true;
+                Op::RecvClose
+            }
+            _ => return Err(invalid_argument("Unrecognized key in batch")),
+        })
+    }
+
+    /// Whether something is to be sent.
+    pub(crate) fn sends(&self) -> bool {
+        self.initial.is_some() || self.message.is_some() || self.close || self.status.is_some()
+    }
+
+    /// The object that `startBatch()` returns.
+    pub(crate) fn result(&self, received: Received) -> Result<ObjectBox, Thrown> {
+        let result = ObjectBox::new(ce::stdclass())?;
+        let set = |name, value| result.get().write(ce::stdclass(), name, value);
+        let Received { initial, message, mut status, cancelled } = received;
+        for op in &self.order {
+            match op {
+                Op::SendInitialMetadata => set("send_metadata", boolean(true)),
+                Op::SendMessage => set("send_message", boolean(true)),
+                Op::SendClose => set("send_close", boolean(true)),
+                Op::SendStatus => set("send_status", boolean(true)),
+                Op::RecvInitialMetadata => {
+                    let none = HeaderMap::new();
+                    set("metadata", metadata::to_php(initial.as_ref().unwrap_or(&none)));
+                }
+                Op::RecvMessage => {
+                    set("message", message.as_ref().map_or_else(Zval::null, message::to_string));
+                }
+                Op::RecvStatus => {
+                    let (status, trailers) = status.take().unwrap_or_else(no_status);
+                    set("status", status_object(&status, &trailers)?.into_value());
+                }
+                Op::RecvClose => set("cancelled", boolean(cancelled)),
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn no_status() -> (Status, HeaderMap) {
+    (Status::unknown("the call has no status"), HeaderMap::new())
+}
+
+/// A status as the libraries on top read it.
+fn status_object(status: &Status, trailers: &HeaderMap) -> Result<ObjectBox, Thrown> {
+    let object = ObjectBox::new(ce::stdclass())?;
+    let set = |name, value| object.get().write(ce::stdclass(), name, value);
+    set("metadata", metadata::to_php(trailers));
+    let mut code = Zval::new();
+    code.set_long(status.code() as i64);
+    set("code", code);
+    set("details", string(status.message().as_bytes()));
+    Ok(object)
+}
+
+fn boolean(value: bool) -> Zval {
+    let mut zval = Zval::new();
+    zval.set_bool(value);
+    zval
+}
+
+fn outgoing(value: &Zval) -> Result<Outgoing<'_>, Thrown> {
+    let Some(array) = value.array() else {
+        return Err(invalid_argument("Expected an array for send message"));
+    };
+    let flags = match field(array, "flags") {
+        None => 0,
+        Some(flags) => flags.long().ok_or_else(|| invalid_argument("Expected an int for message flags"))?,
+    };
+    match field(array, "message").and_then(Zval::zend_str) {
+        Some(text) => Ok(Outgoing { bytes: text.as_bytes(), plain: flags & NO_COMPRESS != 0 }),
+        None => Err(invalid_argument("Expected a string for send message")),
+    }
+}
+
+fn status(value: &Zval) -> Result<(Status, HeaderMap), Thrown> {
+    let Some(array) = value.array() else {
+        return Err(invalid_argument("Integer status code is required"));
+    };
+    let trailers = match field(array, "metadata") {
+        None => HeaderMap::new(),
+        Some(value) => {
+            metadata::from_php(value).ok_or_else(|| invalid_argument("Bad trailing metadata value given"))?
+        }
+    };
+    let code = field(array, "code").ok_or_else(|| invalid_argument("Integer status code is required"))?;
+    let code = code.long().ok_or_else(|| invalid_argument("Status code must be an integer"))?;
+    let details =
+        field(array, "details").ok_or_else(|| invalid_argument("String status details is required"))?;
+    let details = details.zend_str().ok_or_else(|| invalid_argument("Status details must be a string"))?;
+    let code = i32::try_from(code).map_or(Code::Unknown, Code::from_i32);
+    Ok((Status::new(code, String::from_utf8_lossy(details.as_bytes())), trailers))
+}
+
+/// An element by its name; references are followed.
+fn field<'a>(array: &'a ZendHashTable, name: &str) -> Option<&'a Zval> {
+    array.get(name).map(Zval::dereference)
+}

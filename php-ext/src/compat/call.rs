@@ -1,0 +1,150 @@
+//! `Grpc\Call`, of a client and of a server.
+
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::ffi::ZEND_ACC_PROTECTED;
+use ext_php_rs::flags::{ClassFlags, MethodFlags};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use ext_php_rs::zend::ClassEntry;
+use http::uri::Authority;
+use viaduct::client::Method;
+use viaduct::error::quote;
+
+use super::batch::{Ops, error};
+use super::call_credentials::CallCredentials;
+use super::channel::Channel;
+use super::client_call::ClientCall;
+use super::exceptions::{expecting, invalid_argument, runtime};
+use super::server_call::ServerCall;
+use super::timeval::Timeval;
+use crate::errors::Thrown;
+use crate::zend::call::{self, Instance, handler};
+use crate::zend::class::{Class, Methods, OPEN, Type, declare, rust_class, untyped};
+use crate::zend::object::{Object, ObjectBox};
+use crate::zend::string;
+
+/// The property that refers to the channel.
+const CHANNEL: &str = "channel";
+
+/// A call.
+pub(crate) enum Call {
+    Client(Box<ClientCall>),
+    Server(ServerCall),
+}
+
+rust_class!(Call, "Grpc\\Call");
+
+impl Class for Call {
+    const CONSTRUCTOR: MethodFlags = MethodFlags::Public;
+    const FLAGS: ClassFlags = OPEN;
+
+    fn signature(constructor: FunctionBuilder<'_>) -> FunctionBuilder<'_> {
+        constructor
+            .arg(untyped("channel"))
+            .arg(untyped("method"))
+            .arg(untyped("deadline"))
+            .arg(untyped("host_override").default("''"))
+            .required_args(3)
+    }
+
+    fn construct(call: call::Call<'_>) -> Result<Self, Thrown> {
+        let read = || {
+            let a = call.arguments(3..=4)?;
+            let channel: Instance<'_, Channel> = a.get(0)?;
+            let method: &ZendStr = a.get(1)?;
+            let deadline: Instance<'_, Timeval> = a.get(2)?;
+            Ok((a, channel, method, deadline, a.nullable::<&ZendStr>(3)?))
+        };
+        let expected = "Call expects a Channel, a String, a Timeval and an optional String";
+        let (a, channel, method, deadline, host) = expecting(expected, read())?;
+        let Some(link) = channel.link() else {
+            return Err(invalid_argument("Call cannot be constructed from a closed Channel"));
+        };
+        let method = Method::lenient(&String::from_utf8_lossy(method.as_bytes()))
+            .map_err(|error| invalid_argument(&error.to_string()))?;
+        let authority = authority(host)?;
+        let given: &Zval = a.get(0)?;
+        call.object()?.write(Self::class_entry(), CHANNEL, given.shallow_clone());
+        Ok(Self::Client(Box::new(ClientCall::new(link, method, authority, deadline.deadline()))))
+    }
+
+    fn methods() -> Methods {
+        let public = MethodFlags::Public;
+        vec![
+            (FunctionBuilder::new("startBatch", handler!(start_batch)).arg(untyped("ops")), public),
+            (FunctionBuilder::new("getPeer", handler!(get_peer)), public),
+            (FunctionBuilder::new("cancel", handler!(cancel)), public),
+            (
+                FunctionBuilder::new("setCredentials", handler!(set_credentials)).arg(untyped("credentials")),
+                public,
+            ),
+        ]
+    }
+
+    fn properties(class: &mut ClassEntry) {
+        // Subclasses read it.
+        let flags = i32::try_from(ZEND_ACC_PROTECTED).unwrap_or_default();
+        declare(class, CHANNEL, &Type::Any, flags, Some(Zval::null()));
+    }
+}
+
+impl Call {
+    fn class_entry() -> &'static ClassEntry {
+        use ext_php_rs::class::RegisteredClass as _;
+        Self::get_metadata().ce()
+    }
+}
+
+/// What stands in `:authority` in the channel's place.
+fn authority(host: Option<&ZendStr>) -> Result<Option<Authority>, Thrown> {
+    match host.map(ZendStr::as_bytes) {
+        None | Some(b"") => Ok(None),
+        Some(host) => Authority::try_from(host).map(Some).map_err(|_| {
+            invalid_argument(&format!(
+                "the host override {} is not legal; expected a host name or address, with or without a port",
+                quote(&String::from_utf8_lossy(host))
+            ))
+        }),
+    }
+}
+
+fn start_batch(call: call::Call<'_>) -> Result<ObjectBox, Thrown> {
+    let this = call.this::<Call>()?;
+    let channel = call.object()?.read(Call::class_entry(), CHANNEL);
+    let channel = Object::of(&channel).and_then(Object::rust::<Channel>);
+    if channel.is_some_and(|channel| channel.link().is_none()) {
+        return Err(runtime("startBatch Error. Channel is closed"));
+    }
+    let batch: Result<&ZendHashTable, _> = call.arguments(1..=1).and_then(|a| a.get(0));
+    let mut ops = Ops::read(expecting("start_batch expects an array", batch)?)?;
+    let received = match this {
+        Call::Client(client) => client.run(&mut ops)?,
+        Call::Server(server) => server.run(&mut ops)?,
+    };
+    ops.result(received)
+}
+
+fn get_peer(call: call::Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(match call.this::<Call>()? {
+        Call::Client(client) => string(client.peer().as_bytes()),
+        Call::Server(server) => string(server.peer().as_bytes()),
+    })
+}
+
+fn cancel(call: call::Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    match call.this::<Call>()? {
+        Call::Client(client) => client.cancel(),
+        Call::Server(server) => server.cancel(),
+    }
+    Ok(())
+}
+
+fn set_credentials(call: call::Call<'_>) -> Result<i64, Thrown> {
+    let read = call.arguments(1..=1).and_then(|a| a.get::<Instance<'_, CallCredentials>>(0));
+    let credentials = expecting("setCredentials expects 1 CallCredentials", read)?;
+    Ok(match call.this::<Call>()? {
+        Call::Client(client) => client.set_credentials(std::rc::Rc::clone(&credentials.value)),
+        Call::Server(_) => error::NOT_ON_SERVER,
+    })
+}
