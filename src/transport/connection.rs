@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,11 +25,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The frames we take: fewer reads for large messages.
 const MAX_FRAME: u32 = 64 * 1024;
-/// The headers we take, as gRPC implementations agree (and more, for chatty trailers).
-const MAX_HEADERS: u32 = 64 * 1024;
 
 /// How a connection is kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Keep {
     /// PING after this much silence.
     pub keepalive: Option<Duration>,
@@ -39,6 +37,8 @@ pub struct Keep {
     pub without_calls: bool,
     /// Close the connection after this long without a call.
     pub idle: Option<Duration>,
+    /// The headers or trailers we take, in bytes as HTTP/2 counts them.
+    pub max_headers: u32,
 }
 
 /// A connection. Clones share it.
@@ -55,6 +55,8 @@ struct Shared {
     /// Why this side ends the connection, where it does.
     ended: OnceLock<Status>,
     end: Notify,
+    /// Whether it ends with its last call.
+    draining: AtomicBool,
     complaint: Complaint,
 }
 
@@ -64,8 +66,22 @@ pub struct Busy(Arc<Shared>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Relaxed);
+        if self.0.calls.fetch_sub(1, Relaxed) == 1 && self.0.draining.load(Relaxed) {
+            self.0.finish(drained());
+        }
     }
+}
+
+impl Shared {
+    fn finish(&self, status: Status) {
+        if self.ended.set(status).is_ok() {
+            self.end.notify_one();
+        }
+    }
+}
+
+fn drained() -> Status {
+    Status::unavailable("the server's address has gone, and the connection has been closed")
 }
 
 impl Connection {
@@ -89,7 +105,7 @@ impl Connection {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
-            .max_header_list_size(MAX_HEADERS)
+            .max_header_list_size(keep.max_headers)
             // Streams of small messages are legal however slowly they are read: the windows bound them.
             .data_frame_budget(usize::MAX >> 1)
             // Calls may be cancelled in any number. What still comes for them must be known as theirs, and
@@ -103,6 +119,7 @@ impl Connection {
             calls: AtomicUsize::new(0),
             ended: OnceLock::new(),
             end: Notify::new(),
+            draining: AtomicBool::new(false),
             complaint: flusher.complaint(),
         });
         let pings = conn.ping_pong();
@@ -148,9 +165,13 @@ impl Connection {
 
     /// Ends the connection; its calls end with `status`.
     pub fn end(&self, status: Status) {
-        if self.shared.ended.set(status).is_ok() {
-            self.shared.end.notify_one();
-        }
+        self.shared.finish(status);
+    }
+
+    /// Lets the calls go on, and ends with the last of them. h2 ends a connection that has neither calls
+    /// nor handles, so this only has to see to handles that ended calls keep.
+    pub fn drain(self) {
+        self.shared.draining.store(true, Relaxed);
     }
 
     /// The status for a call that ended with `error` while it was `doing`.

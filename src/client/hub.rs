@@ -1,0 +1,260 @@
+//! What a channel is in one process: its balancer and subchannels, its resolver, and who waits for them.
+//!
+//! All of it stands under one lock. Attempts to connect and to resolve are tasks that come back to it;
+//! they are started by calls only.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::balancer::Balancer;
+use super::channel::{Config, Connectivity};
+use super::options::LoadBalancing;
+use super::resolver::Resolution;
+use super::subchannel::{Endpoint, establish};
+use crate::transport::connection::Connection;
+use crate::transport::dial::Address;
+
+/// The channel's state in this process.
+pub(super) struct Hub {
+    pub(super) config: Arc<Config>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    balancer: Balancer,
+    resolution: Resolution,
+    /// Set by [`Hub::close`]; a connection that is being made then ends at once.
+    closed: bool,
+}
+
+/// What a call finds.
+enum Look {
+    Ready(Connection, SendRequest<Bytes>),
+    /// Something may change, at the latest then.
+    Wait(Option<Instant>),
+}
+
+impl Hub {
+    pub(super) fn new(config: &Arc<Config>) -> Arc<Self> {
+        let options = &config.options;
+        let state =
+            State { balancer: Balancer::new(options), resolution: Resolution::new(options), closed: false };
+        Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that takes calls, and a handle to send one on it.
+    ///
+    /// With `wait`, however many attempts it takes; else for the first attempt that ends after the
+    /// call began, at each address.
+    pub(super) async fn ready(
+        self: &Arc<Self>,
+        wait: bool,
+    ) -> Result<(Connection, SendRequest<Bytes>), Status> {
+        if let (Some(ready), true) = self.lock().balancer.pick() {
+            return Ok(ready);
+        }
+        let began = (!wait).then(Instant::now);
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            match self.look(began)? {
+                Look::Ready(connection, send) => return Ok((connection, send)),
+                Look::Wait(None) => changed.await,
+                Look::Wait(Some(at)) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
+    }
+
+    /// Picks, and starts what there is to start, for a call that began at `began` (none: it waits).
+    fn look(self: &Arc<Self>, began: Option<Instant>) -> Result<Look, Status> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Status::unavailable("the channel is closed"));
+        }
+        let (picked, _) = state.balancer.pick();
+        self.resolve(&mut state, began);
+        self.connect(&mut state, began);
+        if let Some((connection, send)) = picked {
+            return Ok(Look::Ready(connection, send));
+        }
+        let (hopeless, retry_at) = if state.balancer.is_empty() {
+            let failure = state.resolution.backoff.failure();
+            let running = state.resolution.is_running();
+            let hopeless = !running || state.resolution.backoff.failed_since(began);
+            (hopeless, failure.filter(|_| !running).map(|f| f.retry_at))
+        } else {
+            (state.balancer.is_hopeless(began), state.balancer.retry_at())
+        };
+        match began {
+            Some(_) if hopeless => Err(Status::unavailable(self.failure(&state).unwrap_or_default())),
+            Some(_) => Ok(Look::Wait(None)),
+            None => Ok(Look::Wait(retry_at)),
+        }
+    }
+
+    /// Asks for addresses, where there are none or a connection is missing.
+    fn resolve(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
+        let config = &self.config;
+        let starts = if state.balancer.is_empty() {
+            state.resolution.start_first(began)
+        } else {
+            config.options.load_balancing != LoadBalancing::PickFirst
+                && state.balancer.is_short()
+                && !config.source.is_fixed(&config.target)
+                && state.resolution.start_again(&config.options)
+        };
+        if starts {
+            tokio::spawn(ask(Arc::downgrade(self), Arc::clone(config)));
+        }
+    }
+
+    /// Starts the attempts to connect that are due.
+    fn connect(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
+        for (id, endpoint) in state.balancer.connect(began) {
+            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), id, endpoint));
+        }
+    }
+
+    /// What the channel is doing. With `connect`, it connects where it is idle.
+    pub(super) fn connectivity(self: &Arc<Self>, connect: bool) -> Connectivity {
+        let mut state = self.lock();
+        if state.closed {
+            return Connectivity::Shutdown;
+        }
+        let resolution = &state.resolution;
+        let resolving = match resolution.backoff.failure() {
+            _ if resolution.is_running() => Connectivity::Connecting,
+            Some(_) => Connectivity::TransientFailure,
+            None => Connectivity::Idle,
+        };
+        let now = state.balancer.connectivity().unwrap_or(resolving);
+        if connect && now == Connectivity::Idle {
+            let began = Some(Instant::now());
+            self.resolve(&mut state, began);
+            self.connect(&mut state, began);
+        }
+        now
+    }
+
+    /// Ends the connections and the calls on them.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for connection in state.balancer.take_all() {
+            connection.end(Status::cancelled("the channel was closed"));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.failure(&self.lock())
+    }
+
+    fn failure(&self, state: &State) -> Option<String> {
+        let resolving = || state.resolution.backoff.failure().map(|f| f.why.clone());
+        let why = state.balancer.failures().or_else(resolving)?;
+        Some(format!("cannot connect to {}: {why}", self.config.target.text))
+    }
+
+    /// Takes the list of addresses, and connects to those that are new.
+    fn resolved(self: &Arc<Self>, found: Result<Vec<Address>, String>) {
+        let mut state = self.lock();
+        let options = &self.config.options;
+        match found {
+            // A list that is known stays in use.
+            Err(why) => state.resolution.ended(Some(why), options),
+            Ok(addresses) => {
+                state.resolution.ended(None, options);
+                if !state.closed {
+                    for connection in state.balancer.update(&addresses, options) {
+                        connection.drain();
+                    }
+                    self.connect(&mut state, Some(Instant::now()));
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn failed(&self, id: u64, started: Instant, why: String) {
+        if let Some(subchannel) = self.lock().balancer.find(id) {
+            subchannel.failed(started, why, &self.config.options);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Takes the new connection; gives it back where nobody wants it any more.
+    fn connected(&self, id: u64, connection: Connection) -> Result<(), Connection> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(connection);
+        }
+        let Some(subchannel) = state.balancer.find(id) else { return Err(connection) };
+        subchannel.connected(connection, &self.config.options);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// The connection that was ready is over.
+    fn disconnected(&self, id: u64) {
+        if let Some(subchannel) = self.lock().balancer.find(id) {
+            subchannel.forget_dead();
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("target", &self.config.target.text).finish_non_exhaustive()
+    }
+}
+
+/// Asks for the addresses.
+async fn ask(hub: Weak<Hub>, config: Arc<Config>) {
+    let timeout = config.options.connect_timeout;
+    let found = tokio::time::timeout(timeout, config.resolve())
+        .await
+        .unwrap_or_else(|_| Err(format!("no addresses within {timeout:?} (connectTimeout)")));
+    if let Some(hub) = hub.upgrade() {
+        hub.resolved(found);
+    }
+}
+
+/// One attempt, and the life of the connection that it brought.
+async fn run(hub: Weak<Hub>, config: Arc<Config>, id: u64, endpoint: Endpoint) {
+    let started = Instant::now();
+    let outcome = establish(&config, &endpoint).await;
+    // The channel may be gone by now, and then nobody waits.
+    let Some(strong) = hub.upgrade() else { return };
+    match outcome {
+        Err(why) => strong.failed(id, started, why),
+        Ok((connection, drive)) => {
+            if strong.connected(id, connection).is_err() {
+                return;
+            }
+            drop(strong);
+            drive.await;
+            if let Some(hub) = hub.upgrade() {
+                hub.disconnected(id);
+            }
+        }
+    }
+}
