@@ -22,7 +22,14 @@ final class ChannelOptions
      * @param Compression $compression how messages are compressed where the call does not say
      * @param bool $waitForReady whether calls wait while the channel is in TransientFailure, where the call does
      *        not say
-     * @throws InvalidArgumentException where a number is not in its range, or a text not legal in a header
+     * @param string|null $loadBalancing where the target has several addresses: 'pick_first', also for null, makes one
+     *        connection, to the first that takes it; 'round_robin' makes one to each, and the calls rotate
+     * @param string|null $proxy an HTTP proxy to CONNECT through: http://host:port or http://user:password@host:port.
+     *        '' for none. null: the first of the environment's grpc_proxy, https_proxy and http_proxy, unless
+     *        no_grpc_proxy or else no_proxy excepts the target (the loopback is an exception only if it is named
+     *        there). Unix sockets are never proxied
+     * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or a policy or
+     *         a proxy not understood
      */
     public function __construct(
         int $maxReceiveBytes = 4194304,
@@ -38,5 +45,7 @@ final class ChannelOptions
         ?string $authority = null,
         Compression $compression = Compression::None,
         bool $waitForReady = false,
+        ?string $loadBalancing = null,
+        ?string $proxy = null,
     ) {}
 }

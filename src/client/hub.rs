@@ -62,15 +62,15 @@ impl Hub {
         self: &Arc<Self>,
         wait: bool,
     ) -> Result<(Connection, SendRequest<Bytes>), Status> {
-        if let (Some(ready), true) = self.lock().balancer.pick() {
-            return Ok(ready);
+        let mut began = None;
+        if let Look::Ready(connection, send) = self.look(wait, &mut began)? {
+            return Ok((connection, send));
         }
-        let began = (!wait).then(Instant::now);
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             // Registers before the state is looked at, so that no change is missed.
             changed.as_mut().enable();
-            match self.look(began)? {
+            match self.look(wait, &mut began)? {
                 Look::Ready(connection, send) => return Ok((connection, send)),
                 Look::Wait(None) => changed.await,
                 Look::Wait(Some(at)) => drop(tokio::time::timeout_at(at, changed).await),
@@ -78,18 +78,24 @@ impl Hub {
         }
     }
 
-    /// Picks, and starts what there is to start, for a call that began at `began` (none: it waits).
-    fn look(self: &Arc<Self>, began: Option<Instant>) -> Result<Look, Status> {
+    /// Picks, and starts what there is to start. `began` is when a call began that does not `wait`.
+    fn look(self: &Arc<Self>, wait: bool, began: &mut Option<Instant>) -> Result<Look, Status> {
         let mut state = self.lock();
+        let (picked, all) = state.balancer.pick();
+        if let Some((connection, send)) = picked {
+            if !all || state.resolution.is_wanted() {
+                let now = Some(Instant::now());
+                self.resolve(&mut state, now);
+                self.connect(&mut state, now);
+            }
+            return Ok(Look::Ready(connection, send));
+        }
         if state.closed {
             return Err(Status::unavailable("the channel is closed"));
         }
-        let (picked, _) = state.balancer.pick();
+        let began = if wait { None } else { Some(*began.get_or_insert_with(Instant::now)) };
         self.resolve(&mut state, began);
         self.connect(&mut state, began);
-        if let Some((connection, send)) = picked {
-            return Ok(Look::Ready(connection, send));
-        }
         let (hopeless, retry_at) = if state.balancer.is_empty() {
             let failure = state.resolution.backoff.failure();
             let running = state.resolution.is_running();
@@ -98,10 +104,12 @@ impl Hub {
         } else {
             (state.balancer.is_hopeless(began), state.balancer.retry_at())
         };
-        match began {
-            Some(_) if hopeless => Err(Status::unavailable(self.failure(&state).unwrap_or_default())),
-            Some(_) => Ok(Look::Wait(None)),
-            None => Ok(Look::Wait(retry_at)),
+        if wait {
+            Ok(Look::Wait(retry_at))
+        } else if hopeless {
+            Err(Status::unavailable(self.failure(&state).unwrap_or_default()))
+        } else {
+            Ok(Look::Wait(None))
         }
     }
 
@@ -110,11 +118,15 @@ impl Hub {
         let config = &self.config;
         let starts = if state.balancer.is_empty() {
             state.resolution.start_first(began)
+        } else if config.options.load_balancing != LoadBalancing::PickFirst
+            && !config.source.is_fixed(&config.target)
+        {
+            if state.balancer.is_short() {
+                state.resolution.want();
+            }
+            state.resolution.start_again(&config.options)
         } else {
-            config.options.load_balancing != LoadBalancing::PickFirst
-                && state.balancer.is_short()
-                && !config.source.is_fixed(&config.target)
-                && state.resolution.start_again(&config.options)
+            false
         };
         if starts {
             tokio::spawn(ask(Arc::downgrade(self), Arc::clone(config)));

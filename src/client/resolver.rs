@@ -78,6 +78,8 @@ pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Str
 #[derive(Debug)]
 pub(super) struct Resolution {
     running: bool,
+    /// Whether a connection was missed since it was asked last.
+    wanted: bool,
     /// When it was asked last.
     asked: Option<Instant>,
     pub(super) backoff: Backoff,
@@ -85,7 +87,7 @@ pub(super) struct Resolution {
 
 impl Resolution {
     pub(super) fn new(options: &ChannelOptions) -> Self {
-        Self { running: false, asked: None, backoff: Backoff::new(options) }
+        Self { running: false, wanted: false, asked: None, backoff: Backoff::new(options) }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -98,8 +100,20 @@ impl Resolution {
         self.start(now, self.backoff.may_try(now, began))
     }
 
-    /// Whether to ask again, since a connection is missing.
+    /// A connection is missing, so the list may be out of date.
+    pub(super) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Whether to ask again now.
     pub(super) fn start_again(&mut self, options: &ChannelOptions) -> bool {
+        if !self.wanted {
+            return false;
+        }
         let now = Instant::now();
         let over = self.asked.is_none_or(|at| at + options.min_resolution_interval <= now);
         self.start(now, over)
@@ -109,6 +123,7 @@ impl Resolution {
         let starts = may && !self.running;
         if starts {
             self.running = true;
+            self.wanted = false;
             self.asked = Some(now);
         }
         starts

@@ -4,7 +4,9 @@ use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::ZendStr;
-use viaduct::client::ChannelOptions as Core;
+use viaduct::client::{ChannelOptions as Core, LoadBalancing, Proxy};
+use viaduct::error::quote;
+use viaduct::transport::proxy::ProxyServer;
 
 use super::compression::Compression;
 use super::range::{BYTES, authority, header_text, integer, positive_seconds};
@@ -44,11 +46,13 @@ impl Class for ChannelOptions {
                     .default("Viaduct\\Compression::None"),
             )
             .arg(bool("waitForReady"))
+            .arg(nullable("loadBalancing", DataType::String))
+            .arg(nullable("proxy", DataType::String))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=13)?;
+        let a = call.arguments(0..=15)?;
         // All types first, as PHP's own functions do; then the ranges.
         let max_receive_bytes = a.get_or(0, 4_194_304)?;
         let max_send_bytes = a.nullable(1)?;
@@ -63,6 +67,8 @@ impl Class for ChannelOptions {
         let host = a.nullable::<&ZendStr>(10)?;
         let Case(compression) = a.get_or(11, Case(Compression::None))?;
         let wait_for_ready = a.get_or(12, false)?;
+        let load_balancing = a.nullable::<&ZendStr>(13)?;
+        let proxy = a.nullable::<&ZendStr>(14)?;
         if max_backoff < initial_backoff {
             return Err(errors::invalid_argument(format!(
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
@@ -82,7 +88,31 @@ impl Class for ChannelOptions {
             authority: host.map(|text| authority("authority", text)).transpose()?,
             encoding: compression.into(),
             wait_for_ready,
+            load_balancing: load_balancing.map_or(Ok(LoadBalancing::PickFirst), policy)?,
+            proxy: proxy.map_or(Ok(Proxy::FromEnvironment), through)?,
+            ..Core::default()
         };
         Ok(Self { values })
     }
+}
+
+fn policy(name: &ZendStr) -> Result<LoadBalancing, Thrown> {
+    match name.as_bytes() {
+        b"pick_first" => Ok(LoadBalancing::PickFirst),
+        b"round_robin" => Ok(LoadBalancing::RoundRobin),
+        other => Err(errors::invalid_argument(format!(
+            "loadBalancing is {}; expected \"pick_first\" or \"round_robin\"",
+            quote(&String::from_utf8_lossy(other))
+        ))),
+    }
+}
+
+/// A proxy's URI; an empty one means none.
+fn through(uri: &ZendStr) -> Result<Proxy, Thrown> {
+    let uri = String::from_utf8_lossy(uri.as_bytes());
+    if uri.is_empty() {
+        return Ok(Proxy::None);
+    }
+    ProxyServer::parse(&uri).map_err(|error| errors::invalid_argument(error.to_string()))?;
+    Ok(Proxy::Uri(uri.into_owned()))
 }
