@@ -71,6 +71,14 @@ Viaduct\InvalidArgumentException: authority is ""; expected a host name or addre
 Viaduct\InvalidArgumentException: authority is "a b"; expected a host name or address, with or without a port
 Viaduct\InvalidArgumentException: authority is "user@host"; expected a host name or address, with or without a port
 Viaduct\InvalidArgumentException: authority is "host/path"; expected a host name or address, with or without a port
+Viaduct\InvalidArgumentException: loadBalancing is "ROUND_ROBIN"; expected "pick_first" or "round_robin"
+Viaduct\InvalidArgumentException: loadBalancing is ""; expected "pick_first" or "round_robin"
+Viaduct\InvalidArgumentException: proxy "proxy:3128": it has no scheme; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "socks5://…@proxy": the scheme "socks5" is not supported; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://…@proxy:0": its port is not legal; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://a\0b": it has no legal host; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://proxy:1\r\nx: y": it has no legal host; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://proxy/path": after the port comes nothing; expected http://host:port or http://user:password@host:port
 types
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, string given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, float given
@@ -79,9 +87,10 @@ TypeError: Viaduct\ChannelOptions::__construct(): Argument #4 ($keepaliveTimeout
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #5 ($keepaliveWithoutCalls) must be of type bool, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #10 ($userAgent) must be of type ?string, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, int given
+TypeError: Viaduct\ChannelOptions::__construct(): Argument #15 ($proxy) must be of type ?string, bool given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, Viaduct\StatusCode given
 Error: Unknown named parameter $nothing
-ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 13 arguments, 14 given
+ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 15 arguments, 16 given
 copies
 Error: Trying to clone an uncloneable object of class Viaduct\ChannelOptions
 Exception: Serialization of 'Viaduct\ChannelOptions' is not allowed
