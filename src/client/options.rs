@@ -92,6 +92,11 @@ pub struct ChannelOptions {
     pub keepalive_timeout: Duration,
     /// PING while no call runs, too.
     pub keepalive_without_calls: bool,
+    /// After so many PINGs with no DATA or HEADERS of ours in between, only one a minute; 0: no limit.
+    ///
+    /// gRPC's `grpc.http2.max_pings_without_data`, which is 2 there. Here a keepalive that was asked for
+    /// finds a dead peer in its time, also while a call only listens.
+    pub max_pings_without_data: u32,
     /// How long one attempt to connect may take, name resolution, proxy and TLS included.
     ///
     /// gRPC's `grpc.min_reconnect_backoff_ms` is this: what an attempt may take at least, however short
@@ -131,6 +136,7 @@ impl Default for ChannelOptions {
             keepalive: None,
             keepalive_timeout: Duration::from_secs(20),
             keepalive_without_calls: false,
+            max_pings_without_data: 0,
             connect_timeout: Duration::from_secs(20),
             idle_timeout: None,
             initial_backoff: Duration::from_secs(1),

@@ -178,6 +178,7 @@ async fn connect(
         keepalive: options.keepalive,
         keepalive_timeout: options.keepalive_timeout,
         without_calls: options.keepalive_without_calls,
+        max_pings: options.max_pings_without_data,
         idle: options.idle_timeout,
         max_headers: options.max_header_list,
     };

@@ -26,6 +26,9 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The frames we take: fewer reads for large messages.
 const MAX_FRAME: u32 = 64 * 1024;
 
+/// The interval of PINGs beyond [`Keep::max_pings`], as in gRPC.
+const LIMITED_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How a connection is kept.
 #[derive(Debug, Clone)]
 pub struct Keep {
@@ -35,6 +38,8 @@ pub struct Keep {
     pub keepalive_timeout: Duration,
     /// PING while no call runs, too.
     pub without_calls: bool,
+    /// After so many PINGs without DATA or HEADERS of ours in between, one a minute; 0: no limit.
+    pub max_pings: u32,
     /// Close the connection after this long without a call.
     pub idle: Option<Duration>,
     /// The headers or trailers we take, in bytes as HTTP/2 counts them.
@@ -100,6 +105,9 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (wire, flusher) = wire(stream);
+        if keep.max_pings > 0 {
+            flusher.watch_sent();
+        }
         let (send, mut conn) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
@@ -226,6 +234,9 @@ struct Watch {
     answer_by: Option<Instant>,
     /// Since when no call has run.
     idle_since: Option<Instant>,
+    /// How many PINGs there were since we sent DATA or HEADERS, and when the last was.
+    in_vain: u32,
+    last: Option<Instant>,
     pinged: bool,
 }
 
@@ -233,7 +244,7 @@ impl Watch {
     fn new(keep: Keep, pings: Option<PingPong>) -> Self {
         let timer = Self::interval(&keep).map(|d| Box::pin(tokio::time::sleep(d)));
         let idle_since = Some(Instant::now());
-        Self { keep, pings, timer, answer_by: None, idle_since, pinged: false }
+        Self { keep, pings, timer, answer_by: None, idle_since, in_vain: 0, last: None, pinged: false }
     }
 
     fn interval(keep: &Keep) -> Option<Duration> {
@@ -272,13 +283,22 @@ impl Watch {
             }
             let mut next = Self::interval(&self.keep).map(|d| now + d);
             let heard = flusher.heard();
+            if flusher.sent() {
+                self.in_vain = 0;
+            }
+            let limited = self.keep.max_pings > 0
+                && self.in_vain >= self.keep.max_pings
+                && self.last.is_some_and(|at| now < at + LIMITED_INTERVAL);
             if self.keep.keepalive.is_some()
                 && self.answer_by.is_none()
                 && !heard
+                && !limited
                 && (calls > 0 || self.keep.without_calls)
                 && self.pings.as_mut().is_some_and(|p| p.send_ping(Ping::opaque()).is_ok())
             {
                 self.pinged = true;
+                self.in_vain = self.in_vain.saturating_add(1);
+                self.last = Some(now);
                 self.answer_by = Some(now + self.keep.keepalive_timeout);
                 // Registers for the answer.
                 if let Some(pings) = &mut self.pings {

@@ -293,4 +293,26 @@ mod tests {
             assert_eq!(find(host, &[http, ("no_proxy", list)]).is_none(), excepted, "{list:?} {host:?}");
         }
     }
+
+    #[test]
+    fn what_follows_the_head_is_left_to_the_server() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let long = "x".repeat(3000);
+            for head in
+                ["HTTP/1.1 200 OK\r\n\r\n".to_owned(), format!("HTTP/1.1 200 OK\r\nA: {long}\r\n\r\n")]
+            {
+                let proxy = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+                let (mut proxy, accepted) = (proxy.await.unwrap(), listener.accept().await.unwrap());
+                let mut socket = Socket::from(accepted.0);
+                proxy.write_all(format!("{head}the server\r\n\r\n").as_bytes()).await.unwrap();
+                drop(proxy);
+                assert_eq!(read_head(&mut socket).await.unwrap(), head.as_bytes());
+                let mut rest = String::new();
+                socket.read_to_string(&mut rest).await.unwrap();
+                assert_eq!(rest, "the server\r\n\r\n");
+            }
+        });
+    }
 }
