@@ -42,6 +42,39 @@ enum Look {
     Wait(Option<Instant>),
 }
 
+impl State {
+    fn connectivity(&mut self) -> Connectivity {
+        if self.closed {
+            return Connectivity::Shutdown;
+        }
+        let resolving = match self.resolution.backoff.failure() {
+            _ if self.resolution.is_running() => Connectivity::Connecting,
+            Some(_) => Connectivity::TransientFailure,
+            None => Connectivity::Idle,
+        };
+        self.balancer.connectivity().unwrap_or(resolving)
+    }
+
+    /// Whether a call that began at `began` has nothing to expect.
+    fn is_hopeless(&self, began: Option<Instant>) -> bool {
+        if self.balancer.is_empty() {
+            !self.resolution.is_running() || self.resolution.backoff.failed_since(began)
+        } else {
+            self.balancer.is_hopeless(began)
+        }
+    }
+
+    /// When the first pause ends.
+    fn retry_at(&self) -> Option<Instant> {
+        if self.balancer.is_empty() {
+            let failure = self.resolution.backoff.failure();
+            failure.filter(|_| !self.resolution.is_running()).map(|f| f.retry_at)
+        } else {
+            self.balancer.retry_at()
+        }
+    }
+}
+
 impl Hub {
     pub(super) fn new(config: &Arc<Config>) -> Arc<Self> {
         let options = &config.options;
@@ -96,17 +129,9 @@ impl Hub {
         let began = if wait { None } else { Some(*began.get_or_insert_with(Instant::now)) };
         self.resolve(&mut state, began);
         self.connect(&mut state, began);
-        let (hopeless, retry_at) = if state.balancer.is_empty() {
-            let failure = state.resolution.backoff.failure();
-            let running = state.resolution.is_running();
-            let hopeless = !running || state.resolution.backoff.failed_since(began);
-            (hopeless, failure.filter(|_| !running).map(|f| f.retry_at))
-        } else {
-            (state.balancer.is_hopeless(began), state.balancer.retry_at())
-        };
         if wait {
-            Ok(Look::Wait(retry_at))
-        } else if hopeless {
+            Ok(Look::Wait(state.retry_at()))
+        } else if state.is_hopeless(began) {
             Err(Status::unavailable(self.failure(&state).unwrap_or_default()))
         } else {
             Ok(Look::Wait(None))
@@ -140,25 +165,44 @@ impl Hub {
         }
     }
 
-    /// What the channel is doing. With `connect`, it connects where it is idle.
+    /// What the channel is doing. With `connect`, it connects where it is idle, and after a failure once
+    /// the pause is over.
     pub(super) fn connectivity(self: &Arc<Self>, connect: bool) -> Connectivity {
         let mut state = self.lock();
-        if state.closed {
-            return Connectivity::Shutdown;
-        }
-        let resolution = &state.resolution;
-        let resolving = match resolution.backoff.failure() {
-            _ if resolution.is_running() => Connectivity::Connecting,
-            Some(_) => Connectivity::TransientFailure,
-            None => Connectivity::Idle,
-        };
-        let now = state.balancer.connectivity().unwrap_or(resolving);
-        if connect && now == Connectivity::Idle {
-            let began = Some(Instant::now());
-            self.resolve(&mut state, began);
-            self.connect(&mut state, began);
+        let now = state.connectivity();
+        if connect && matches!(now, Connectivity::Idle | Connectivity::TransientFailure) {
+            self.resolve(&mut state, None);
+            self.connect(&mut state, None);
         }
         now
+    }
+
+    /// Waits until the channel is doing something else than `last`. The end of a failure is brought
+    /// about where somebody waits for it.
+    pub(super) async fn changed(self: &Arc<Self>, last: Connectivity) -> Connectivity {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            let mut retry_at = None;
+            {
+                let mut state = self.lock();
+                let mut now = state.connectivity();
+                if now == last && now == Connectivity::TransientFailure {
+                    self.resolve(&mut state, None);
+                    self.connect(&mut state, None);
+                    now = state.connectivity();
+                    retry_at = state.retry_at();
+                }
+                if now != last {
+                    return now;
+                }
+            }
+            match retry_at {
+                None => changed.await,
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
     }
 
     /// Ends the connections and the calls on them.
