@@ -173,6 +173,42 @@ async fn keepalive_ends_the_connection_of_a_silent_peer() {
 }
 
 #[tokio::test]
+async fn pings_without_data_are_limited_where_asked_for() {
+    let server = WrongServer::start(Behaviour::Silence).unwrap();
+    let options = ChannelOptions {
+        keepalive: Some(Duration::from_millis(40)),
+        keepalive_timeout: Duration::from_secs(60),
+        ..ChannelOptions::default()
+    };
+    let limited = ChannelOptions { max_pings_without_data: 2, ..options.clone() };
+    let listens = channel(&format!("http://{}", server.addr), limited);
+    let call = listens.call(method(), None, CallOptions::default()).await;
+    eventually(|| server.stats().pings_received == 2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.stats().pings_received, 2);
+    // A message of ours makes room for two more.
+    call.send(framed(&[7; 20_000])).await.unwrap();
+    eventually(|| server.stats().pings_received == 4).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.stats().pings_received, 4);
+    listens.close();
+    let unlimited = channel(&format!("http://{}", server.addr), options);
+    let _call = unlimited.call(method(), None, CallOptions::default()).await;
+    eventually(|| server.stats().pings_received > 8).await;
+}
+
+#[tokio::test]
+async fn headers_are_taken_up_to_the_limit() {
+    // A field of 1 MiB in the trailers.
+    let server = WrongServer::start(Behaviour::HugeHeader).unwrap();
+    let status = hello(&to(server.addr)).await.status;
+    assert_ne!(status.code(), Code::Ok, "{status:?}");
+    let options = ChannelOptions { max_header_list: 4 << 20, ..ChannelOptions::default() };
+    let outcome = hello(&channel(&format!("http://{}", server.addr), options)).await;
+    assert!(is_hello(&outcome), "{:?}", outcome.status);
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_and_made_again() {
     let server = WrongServer::start(Behaviour::Echo).unwrap();
     let idle = ChannelOptions { idle_timeout: Some(Duration::from_millis(200)), ..impatient() };

@@ -26,8 +26,14 @@ final class ChannelOptions
      *        limits, retryPolicy or hedgingPolicy by method; retryThrottling; loadBalancingConfig
      * @param bool $retries whether calls are sent again at all: by policy, or because the server has certainly not
      *        processed them
-     * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or the
-     *         service config has a value that it cannot have
+     * @param string|null $loadBalancing where the target has several addresses, and the service config says nothing: 'pick_first', also for null, makes one
+     *        connection, to the first that takes it; 'round_robin' makes one to each, and the calls rotate
+     * @param string|null $proxy an HTTP proxy to CONNECT through: http://host:port or http://user:password@host:port.
+     *        '' for none. null: the first of the environment's grpc_proxy, https_proxy and http_proxy, unless
+     *        no_grpc_proxy or else no_proxy excepts the target (the loopback is an exception only if it is named
+     *        there). Unix sockets are never proxied
+     * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or a service
+     *         config, a policy or a proxy not understood
      */
     public function __construct(
         int $maxReceiveBytes = 4194304,
@@ -45,5 +51,7 @@ final class ChannelOptions
         bool $waitForReady = false,
         ?string $serviceConfig = null,
         bool $retries = true,
+        ?string $loadBalancing = null,
+        ?string $proxy = null,
     ) {}
 }

@@ -1,44 +1,32 @@
-//! Channels: a connection that is made when a call needs it, and made again when it breaks.
+//! Channels: connections that are made when a call needs them, and made again when they break.
 //!
 //! The states are those of gRPC's "Connectivity Semantics and API". One thing is ours: after a failure
 //! nothing happens until somebody calls again. A call within the pause fails at once with the last
 //! error; the first one after it starts the next attempt and waits for its outcome. So a process that
 //! has nothing to say makes no attempts, and a service that came back is found by the first call.
 
-use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use h2::client::SendRequest;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, Scheme as UriScheme, Uri};
-use tokio::sync::Notify;
-use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tonic::Status;
 
 use super::call::{Call, Outcome};
+pub(super) use super::hub::Hub;
 use super::method::Method;
 use super::options::{CallOptions, ChannelOptions};
+use super::resolver::{Resolve, Source};
 use super::target::{Scheme, Target};
 use super::throttle::Throttle;
 use crate::codec::{self, Encoding};
 use crate::error::{InvalidArgument, quote};
 use crate::reactor::fork;
-use crate::tls::{self, ClientTls};
-use crate::transport::connection::{Connection, Keep, explain_handshake};
-use crate::transport::dial::dial;
-use crate::transport::socket::{Socket, Transport};
+use crate::tls::ClientTls;
+use crate::transport::dial::Address;
+use crate::transport::proxy::Tunnel;
 
-/// Each pause is this much longer than the one before it (gRPC, "Connection Backoff Protocol").
-const BACKOFF_GROWTH: f64 = 1.6;
-/// Each pause is off by up to this share, so that clients do not come back all at once.
-const BACKOFF_JITTER: f64 = 0.2;
-
-/// What a channel's connection is doing.
+/// What a channel is doing. With several connections: the best that any of them does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connectivity {
     /// No connection, and none is being made.
@@ -53,10 +41,10 @@ pub enum Connectivity {
     Shutdown,
 }
 
-/// A channel. Clones share the connection.
+/// A channel. Clones share its connections.
 ///
-/// Its futures must be polled on the reactor that drives the connection. In a forked child it starts
-/// anew, with a connection of its own.
+/// Its futures must be polled on the reactor that drives the connections. In a forked child it starts
+/// anew, with connections of its own.
 #[derive(Debug, Clone)]
 pub struct Channel(Arc<Shared>);
 
@@ -71,7 +59,10 @@ struct Shared {
 pub(super) struct Config {
     pub(super) target: Target,
     pub(super) options: ChannelOptions,
-    tls: Option<ClientTls>,
+    pub(super) tls: Option<ClientTls>,
+    pub(super) source: Source,
+    /// The way through a proxy, where there is one.
+    pub(super) tunnel: Option<Tunnel>,
     authority: Authority,
     /// The headers that every request has.
     headers: HeaderMap,
@@ -79,41 +70,41 @@ pub(super) struct Config {
     pub(super) throttle: Option<Throttle>,
 }
 
-/// The connection's state in this process.
-pub(super) struct Hub {
-    pub(super) config: Arc<Config>,
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    backoff: Duration,
-    /// Why the last attempt failed; kept while the next one runs.
-    failure: Option<String>,
-    /// Set by [`Channel::close`]; a connection that is being made then ends at once.
-    closed: bool,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Idle,
-    Connecting,
-    Ready(Connection),
-    Failed { status: Status, retry_at: Instant },
-}
-
 impl Channel {
     /// A channel to `target`. Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// Where target and TLS do not go together, or an option is not legal in a header.
+    /// Where target and TLS or target and proxy do not go together, or an option is not legal in a
+    /// header.
     pub fn new(
         target: Target,
         tls: Option<ClientTls>,
         options: ChannelOptions,
+    ) -> Result<Self, InvalidArgument> {
+        Self::build(target, tls, options, None)
+    }
+
+    /// As [`new`](Self::new), with addresses that come from `resolver`, not from the target, which still
+    /// gives `:authority` and the name in the server's certificate. No proxy is used.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_resolver(
+        target: Target,
+        tls: Option<ClientTls>,
+        options: ChannelOptions,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, InvalidArgument> {
+        Self::build(target, tls, options, Some(resolver))
+    }
+
+    fn build(
+        target: Target,
+        tls: Option<ClientTls>,
+        mut options: ChannelOptions,
+        resolver: Option<Arc<dyn Resolve>>,
     ) -> Result<Self, InvalidArgument> {
         if target.tls == Scheme::Plaintext && tls.is_some() {
             return Err(InvalidArgument::new(format!(
@@ -138,9 +129,21 @@ impl Channel {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(USER_AGENT, agent);
         headers.insert("grpc-accept-encoding", HeaderValue::from_static(codec::ACCEPTED));
+        if let Some(policy) = options.service_config.as_ref().and_then(|config| config.load_balancing()) {
+            options.load_balancing = policy;
+        }
         let throttle =
             options.service_config.as_ref().and_then(|config| config.throttling()).map(Throttle::new);
-        let config = Arc::new(Config { target, options, tls, authority, headers, throttle });
+        let tunnel = match &resolver {
+            None => options.proxy.tunnel(&target)?,
+            Some(_) => None,
+        };
+        let source = match (resolver, &tunnel) {
+            (Some(resolver), _) => Source::Given(resolver),
+            (None, Some(_)) => Source::Proxy,
+            (None, None) => Source::Target,
+        };
+        let config = Arc::new(Config { target, options, tls, source, tunnel, authority, headers, throttle });
         let hub = Mutex::new(fork::Bound::new(Hub::new(&config)));
         Ok(Self(Arc::new(Shared { config, hub })))
     }
@@ -208,56 +211,21 @@ impl Channel {
         Call::new(self.hub(), method, request, options)
     }
 
-    /// What the connection is doing. With `connect`, one is made where there is none, and after a failure
-    /// once the pause is over; this must then be called on the reactor.
+    /// What the channel is doing. With `connect`, it connects where it is idle, and after a failure once
+    /// the pause is over; this must then be called on the reactor.
     pub fn state(&self, connect: bool) -> Connectivity {
-        let hub = self.hub();
-        let mut state = hub.lock();
-        let now = state.connectivity();
-        let due = match &state.phase {
-            Phase::Idle => true,
-            Phase::Failed { retry_at, .. } => *retry_at <= Instant::now(),
-            Phase::Connecting | Phase::Ready(_) => false,
-        };
-        if connect && due && !state.closed {
-            hub.connect(&mut state);
-        }
-        now
+        self.hub().connectivity(connect)
     }
 
-    /// Waits until the connection is doing something else than `last`, and says what.
+    /// Waits until the channel is doing something else than `last`, and says what.
     ///
     /// While somebody waits for the end of [`Connectivity::TransientFailure`], the next attempt is made
     /// as soon as the pause is over.
     pub async fn changed(&self, last: Connectivity) -> Connectivity {
-        let hub = self.hub();
-        loop {
-            let mut changed = std::pin::pin!(hub.changed.notified());
-            // Registers before the state is looked at, so that no change is missed.
-            changed.as_mut().enable();
-            let mut retry_at = None;
-            {
-                let mut state = hub.lock();
-                let now = state.connectivity();
-                if now != last {
-                    return now;
-                }
-                if let Phase::Failed { retry_at: at, .. } = &state.phase {
-                    if *at <= Instant::now() {
-                        hub.connect(&mut state);
-                        return Connectivity::Connecting;
-                    }
-                    retry_at = Some(*at);
-                }
-            }
-            match retry_at {
-                None => changed.await,
-                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
-            }
-        }
+        self.hub().changed(last).await
     }
 
-    /// Connects, and waits until the connection stands, however many attempts it takes.
+    /// Connects, and waits until a connection stands, however many attempts it takes.
     ///
     /// # Errors
     ///
@@ -266,156 +234,18 @@ impl Channel {
         self.hub().ready(true).await.map(drop)
     }
 
-    /// Ends the connection and the calls on it. Later calls end UNAVAILABLE.
+    /// Ends the connections and the calls on them. Later calls end UNAVAILABLE.
     pub fn close(&self) {
-        let hub = self.hub();
-        let mut state = hub.lock();
-        state.closed = true;
-        if let Phase::Ready(connection) = std::mem::replace(&mut state.phase, Phase::Idle) {
-            connection.end(Status::cancelled("the channel was closed"));
-        }
-        drop(state);
-        hub.changed.notify_waiters();
-    }
-}
-
-impl State {
-    fn connectivity(&mut self) -> Connectivity {
-        if self.closed {
-            return Connectivity::Shutdown;
-        }
-        self.forget_dead();
-        match &self.phase {
-            Phase::Idle => Connectivity::Idle,
-            Phase::Connecting => Connectivity::Connecting,
-            Phase::Ready(_) => Connectivity::Ready,
-            Phase::Failed { .. } => Connectivity::TransientFailure,
-        }
-    }
-
-    fn forget_dead(&mut self) {
-        if let Phase::Ready(connection) = &self.phase
-            && connection.sender().is_none()
-        {
-            self.phase = Phase::Idle;
-        }
-    }
-}
-
-impl Hub {
-    fn new(config: &Arc<Config>) -> Arc<Self> {
-        let state = State {
-            phase: Phase::Idle,
-            backoff: config.options.initial_backoff,
-            failure: None,
-            closed: false,
-        };
-        Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection that takes calls, and a handle to send one on it.
-    pub(super) async fn ready(
-        self: &Arc<Self>,
-        wait: bool,
-    ) -> Result<(Connection, SendRequest<Bytes>), Status> {
-        if let Phase::Ready(connection) = &self.lock().phase
-            && let Some(send) = connection.sender()
-        {
-            return Ok((connection.clone(), send));
-        }
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            // Registers before the state is looked at, so that no change is missed.
-            changed.as_mut().enable();
-            let mut retry_at = None;
-            {
-                let mut state = self.lock();
-                if state.closed {
-                    return Err(Status::unavailable("the channel is closed"));
-                }
-                state.forget_dead();
-                match &state.phase {
-                    Phase::Ready(connection) => {
-                        if let Some(send) = connection.sender() {
-                            return Ok((connection.clone(), send));
-                        }
-                    }
-                    Phase::Idle => self.connect(&mut state),
-                    Phase::Connecting => {}
-                    Phase::Failed { retry_at: at, .. } if *at <= Instant::now() => self.connect(&mut state),
-                    Phase::Failed { status, .. } if !wait => return Err(status.clone()),
-                    Phase::Failed { retry_at: at, .. } => retry_at = Some(*at),
-                }
-            }
-            match retry_at {
-                None => changed.await,
-                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
-            }
-        }
-    }
-
-    /// Whether there will never be a connection again.
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
-    }
-
-    /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
-    pub(super) fn last_failure(&self) -> Option<String> {
-        self.lock().failure.clone()
-    }
-
-    /// Starts an attempt. The caller has seen that none is running.
-    fn connect(self: &Arc<Self>, state: &mut State) {
-        state.phase = Phase::Connecting;
-        tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config)));
-    }
-
-    fn failed(&self, started: Instant, why: String) {
-        let mut state = self.lock();
-        let options = &self.config.options;
-        let pause = jitter(state.backoff);
-        state.backoff = state.backoff.mul_f64(BACKOFF_GROWTH).min(options.max_backoff);
-        let status = Status::unavailable(format!("cannot connect to {}: {why}", self.config.target.text));
-        state.failure = Some(status.message().to_owned());
-        state.phase = Phase::Failed { status, retry_at: started + pause };
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    /// Takes the new connection; gives it back where the channel was closed meanwhile.
-    fn connected(&self, connection: Connection) -> Result<(), Connection> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(connection);
-        }
-        state.backoff = self.config.options.initial_backoff;
-        state.failure = None;
-        state.phase = Phase::Ready(connection);
-        drop(state);
-        self.changed.notify_waiters();
-        Ok(())
-    }
-
-    /// The connection that was ready is over.
-    fn disconnected(&self) {
-        let mut state = self.lock();
-        state.forget_dead();
-        drop(state);
-        self.changed.notify_waiters();
-    }
-}
-
-impl fmt::Debug for Hub {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("target", &self.config.target.text).finish_non_exhaustive()
+        self.hub().close();
     }
 }
 
 impl Config {
+    /// The addresses to connect to, now.
+    pub(super) async fn resolve(&self) -> Result<Vec<Address>, String> {
+        self.source.resolve(&self.target, self.tunnel.as_ref()).await
+    }
+
     /// The head of a request that comes after `previous` attempts at the same call.
     pub(super) fn request(
         &self,
@@ -452,73 +282,4 @@ impl Config {
         *request.headers_mut() = headers;
         Ok(request)
     }
-}
-
-/// One attempt, and the life of the connection that it brought.
-async fn run(hub: Weak<Hub>, config: Arc<Config>) {
-    let started = Instant::now();
-    let timeout = config.options.connect_timeout;
-    let outcome = tokio::time::timeout(timeout, establish(&config))
-        .await
-        .unwrap_or_else(|_| Err(format!("no connection within {timeout:?} (connectTimeout)")));
-    // The channel may be gone by now, and then nobody waits.
-    let Some(strong) = hub.upgrade() else { return };
-    match outcome {
-        Err(why) => strong.failed(started, why),
-        Ok((connection, drive)) => {
-            if strong.connected(connection).is_err() {
-                return;
-            }
-            drop(strong);
-            drive.await;
-            if let Some(hub) = hub.upgrade() {
-                hub.disconnected();
-            }
-        }
-    }
-}
-
-async fn establish(
-    config: &Config,
-) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
-    let addresses = config.target.resolve().await?;
-    let (socket, address) = dial(&addresses).await?;
-    let peer = address.peer();
-    let options = &config.options;
-    let keep = Keep {
-        keepalive: options.keepalive,
-        keepalive_timeout: options.keepalive_timeout,
-        without_calls: options.keepalive_without_calls,
-        idle: options.idle_timeout,
-    };
-    let stream = match &config.tls {
-        None => Transport::Plain(socket),
-        Some(tls) => Transport::Client(Box::new(
-            secure(tls, &config.target.server_name, socket).await.map_err(|why| format!("{peer}: {why}"))?,
-        )),
-    };
-    Connection::new(stream, peer.clone(), keep)
-        .await
-        .map_err(|error| format!("{peer}: {}", explain_handshake(&error)))
-}
-
-/// The TLS handshake; HTTP/2 must come out of it.
-async fn secure(tls: &ClientTls, host: &str, socket: Socket) -> Result<TlsStream<Socket>, String> {
-    let name = tls.name_for(host).map_err(|error| error.to_string())?;
-    let stream = TlsConnector::from(tls.config())
-        .connect(name, socket)
-        .await
-        .map_err(|error| format!("the TLS handshake failed: {}", tls.explain(host, &error)))?;
-    match stream.get_ref().1.alpn_protocol() {
-        Some(tls::ALPN_H2) => Ok(stream),
-        _ => Err(format!("the TLS handshake failed: {}", tls::no_h2())),
-    }
-}
-
-/// A span that is off by up to a fifth.
-pub(super) fn jitter(pause: Duration) -> Duration {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    #[allow(clippy::cast_precision_loss)] // a share between 0 and 1 needs no more than 53 bits
-    let share = random as f64 / u64::MAX as f64;
-    pause.mul_f64(1.0 - BACKOFF_JITTER + 2.0 * BACKOFF_JITTER * share)
 }

@@ -15,9 +15,10 @@ use tonic::{Code, Status};
 
 use super::answer;
 use super::attempt::{Attempt, Head};
+use super::backoff::jitter;
 use super::call::{Answer, Call, Shared, State};
-use super::channel::{Hub, jitter};
 use super::hedge;
+use super::hub::Hub;
 use super::sending::Live;
 use super::service_config::{Policy, RetryPolicy};
 use crate::codec::Deframer;

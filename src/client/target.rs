@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::resolver;
 use crate::error::{InvalidArgument, quote};
 use crate::transport::dial::Address;
 
@@ -195,15 +196,33 @@ impl Target {
         match &self.endpoint {
             Endpoint::Addresses(addresses) => Ok(addresses.clone()),
             Endpoint::Host(host, port) => {
-                let found = tokio::net::lookup_host((host.as_str(), *port))
-                    .await
-                    .map_err(|error| format!("the name {} does not resolve: {error}", quote(host)))?;
-                let mut found: Vec<_> = found.collect();
+                let mut found = resolver::lookup(host, *port).await?;
                 if host.eq_ignore_ascii_case("localhost") {
                     both_loopbacks(&mut found, *port);
                 }
                 Ok(found.into_iter().map(Address::Tcp).collect())
             }
+        }
+    }
+
+    /// Whether the target is made of addresses.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Addresses(_))
+    }
+
+    /// Whether it is a unix socket.
+    pub(super) fn is_local(&self) -> bool {
+        self.tls == Scheme::Local
+    }
+
+    /// The host, name or address, and the port, where there is one and it is reached by TCP.
+    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
+        match &self.endpoint {
+            Endpoint::Host(host, port) => Some((host.clone(), *port)),
+            Endpoint::Addresses(addresses) => match &**addresses {
+                [Address::Tcp(address)] => Some((address.ip().to_string(), address.port())),
+                _ => None,
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,11 +25,12 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// The frames we take: fewer reads for large messages.
 const MAX_FRAME: u32 = 64 * 1024;
-/// The headers we take, as gRPC implementations agree (and more, for chatty trailers).
-const MAX_HEADERS: u32 = 64 * 1024;
+
+/// The interval of PINGs beyond [`Keep::max_pings`], as in gRPC.
+const LIMITED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How a connection is kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Keep {
     /// PING after this much silence.
     pub keepalive: Option<Duration>,
@@ -37,8 +38,12 @@ pub struct Keep {
     pub keepalive_timeout: Duration,
     /// PING while no call runs, too.
     pub without_calls: bool,
+    /// After so many PINGs without DATA or HEADERS of ours in between, one a minute; 0: no limit.
+    pub max_pings: u32,
     /// Close the connection after this long without a call.
     pub idle: Option<Duration>,
+    /// The headers or trailers we take, in bytes as HTTP/2 counts them.
+    pub max_headers: u32,
 }
 
 /// A connection. Clones share it.
@@ -55,6 +60,8 @@ struct Shared {
     /// Why this side ends the connection, where it does.
     ended: OnceLock<Status>,
     end: Notify,
+    /// Whether it ends with its last call.
+    draining: AtomicBool,
     complaint: Complaint,
 }
 
@@ -64,8 +71,22 @@ pub struct Busy(Arc<Shared>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Relaxed);
+        if self.0.calls.fetch_sub(1, Relaxed) == 1 && self.0.draining.load(Relaxed) {
+            self.0.finish(drained());
+        }
     }
+}
+
+impl Shared {
+    fn finish(&self, status: Status) {
+        if self.ended.set(status).is_ok() {
+            self.end.notify_one();
+        }
+    }
+}
+
+fn drained() -> Status {
+    Status::unavailable("the server's address has gone, and the connection has been closed")
 }
 
 impl Connection {
@@ -84,12 +105,15 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (wire, flusher) = wire(stream);
+        if keep.max_pings > 0 {
+            flusher.watch_sent();
+        }
         let (send, mut conn) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
-            .max_header_list_size(MAX_HEADERS)
+            .max_header_list_size(keep.max_headers)
             // Streams of small messages are legal however slowly they are read: the windows bound them.
             .data_frame_budget(usize::MAX >> 1)
             // Calls may be cancelled in any number. What still comes for them must be known as theirs, and
@@ -103,6 +127,7 @@ impl Connection {
             calls: AtomicUsize::new(0),
             ended: OnceLock::new(),
             end: Notify::new(),
+            draining: AtomicBool::new(false),
             complaint: flusher.complaint(),
         });
         let pings = conn.ping_pong();
@@ -148,9 +173,13 @@ impl Connection {
 
     /// Ends the connection; its calls end with `status`.
     pub fn end(&self, status: Status) {
-        if self.shared.ended.set(status).is_ok() {
-            self.shared.end.notify_one();
-        }
+        self.shared.finish(status);
+    }
+
+    /// Lets the calls go on, and ends with the last of them. h2 ends a connection that has neither calls
+    /// nor handles, so this only has to see to handles that ended calls keep.
+    pub fn drain(self) {
+        self.shared.draining.store(true, Relaxed);
     }
 
     /// The status for a call that ended with `error` while it was `doing`.
@@ -205,6 +234,9 @@ struct Watch {
     answer_by: Option<Instant>,
     /// Since when no call has run.
     idle_since: Option<Instant>,
+    /// How many PINGs there were since we sent DATA or HEADERS, and when the last was.
+    in_vain: u32,
+    last: Option<Instant>,
     pinged: bool,
 }
 
@@ -212,7 +244,7 @@ impl Watch {
     fn new(keep: Keep, pings: Option<PingPong>) -> Self {
         let timer = Self::interval(&keep).map(|d| Box::pin(tokio::time::sleep(d)));
         let idle_since = Some(Instant::now());
-        Self { keep, pings, timer, answer_by: None, idle_since, pinged: false }
+        Self { keep, pings, timer, answer_by: None, idle_since, in_vain: 0, last: None, pinged: false }
     }
 
     fn interval(keep: &Keep) -> Option<Duration> {
@@ -251,13 +283,22 @@ impl Watch {
             }
             let mut next = Self::interval(&self.keep).map(|d| now + d);
             let heard = flusher.heard();
+            if flusher.sent() {
+                self.in_vain = 0;
+            }
+            let limited = self.keep.max_pings > 0
+                && self.in_vain >= self.keep.max_pings
+                && self.last.is_some_and(|at| now < at + LIMITED_INTERVAL);
             if self.keep.keepalive.is_some()
                 && self.answer_by.is_none()
                 && !heard
+                && !limited
                 && (calls > 0 || self.keep.without_calls)
                 && self.pings.as_mut().is_some_and(|p| p.send_ping(Ping::opaque()).is_ok())
             {
                 self.pinged = true;
+                self.in_vain = self.in_vain.saturating_add(1);
+                self.last = Some(now);
                 self.answer_by = Some(now + self.keep.keepalive_timeout);
                 // Registers for the answer.
                 if let Some(pings) = &mut self.pings {

@@ -37,6 +37,20 @@ impl From<UnixStream> for Socket {
     }
 }
 
+impl Socket {
+    /// Reads without taking anything away.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket; a unix socket does not do this.
+    pub(super) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peek(buf).await,
+            Stream::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
 /// A socket, or TLS over one, as one type for the layers above.
 #[derive(Debug)]
 pub enum Transport {

@@ -30,6 +30,44 @@ struct Inner<S> {
     /// Whether anything was ever read.
     greeted: bool,
     complaint: Complaint,
+    /// Looked for DATA and HEADERS, where somebody asks for them.
+    frames: Option<Frames>,
+}
+
+/// Finds frames of calls among what h2 writes.
+#[derive(Debug)]
+struct Frames {
+    head: [u8; 9],
+    have: usize,
+    /// How much comes before the next frame.
+    skip: usize,
+    /// Whether there was one since [`Flusher::sent`] was last asked.
+    found: bool,
+}
+
+impl Frames {
+    fn look(&mut self, mut bytes: &[u8]) {
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(bytes.len());
+                self.skip -= skipped;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            if let Some(to) = self.head.get_mut(self.have) {
+                *to = *first;
+            }
+            self.have += 1;
+            bytes = rest;
+            if self.have == self.head.len() {
+                // RFC 9113, section 4.1: length, type, flags, stream.
+                let [a, b, c, kind, ..] = self.head;
+                self.found |= matches!(kind, 0 | 1);
+                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+                self.have = 0;
+            }
+        }
+    }
 }
 
 /// A sentence about what a peer sent, where h2 would only find a broken frame or connection.
@@ -45,8 +83,14 @@ pub struct Flusher<S>(Arc<Mutex<Inner<S>>>);
 
 /// Puts a wire before `stream`.
 pub fn wire<S>(stream: S) -> (Wire<S>, Flusher<S>) {
-    let inner =
-        Inner { stream, out: BytesMut::new(), heard: false, greeted: false, complaint: Arc::default() };
+    let inner = Inner {
+        stream,
+        out: BytesMut::new(),
+        heard: false,
+        greeted: false,
+        complaint: Arc::default(),
+        frames: None,
+    };
     let inner = Arc::new(Mutex::new(inner));
     (Wire(Arc::clone(&inner)), Flusher(inner))
 }
@@ -90,6 +134,21 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
     /// Whether anything was read since this was last asked.
     pub fn heard(&self) -> bool {
         std::mem::take(&mut lock(&self.0).heard)
+    }
+}
+
+/// What a client writes before its first frame (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
+
+impl<S> Flusher<S> {
+    /// Looks for DATA and HEADERS from here on, on the client's side of a connection that begins.
+    pub fn watch_sent(&self) {
+        lock(&self.0).frames = Some(Frames { head: [0; 9], have: 0, skip: PREFACE, found: false });
+    }
+
+    /// Whether DATA or HEADERS were written since this was last asked.
+    pub fn sent(&self) -> bool {
+        lock(&self.0).frames.as_mut().is_some_and(|frames| std::mem::take(&mut frames.found))
     }
 }
 
@@ -143,6 +202,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         inner.out.reserve(length);
         for buf in bufs {
             inner.out.extend_from_slice(buf);
+            if let Some(frames) = &mut inner.frames {
+                frames.look(buf);
+            }
         }
         Poll::Ready(Ok(length))
     }

@@ -23,6 +23,8 @@ new ChannelOptions(
     waitForReady: true,
     serviceConfig: '{"methodConfig": [{"name": [{}], "timeout": "1s", "unknown": 1}]}',
     retries: false,
+    loadBalancing: 'round_robin',
+    proxy: 'http://user:password@proxy.internal:3128',
 );
 // A gap before a named argument: the engine fills it from the declared defaults.
 new ChannelOptions(waitForReady: true);
@@ -31,6 +33,12 @@ new ChannelOptions(serviceConfig: '{}');
 new ChannelOptions(4194304, null, null, 20.0, false, 20.0, null, 1.0, 120.0, null, null, Compression::None, false, null, true);
 new ChannelOptions(...['authority' => '[::1]:50051', 'userAgent' => '']);
 new ChannelOptions('16');
+foreach (['pick_first', 'round_robin', null] as $policy) {
+    new ChannelOptions(loadBalancing: $policy);
+}
+foreach (['http://proxy', 'http://[::1]:3128/', 'http://u%40x:p@10.0.0.1:1', '', null] as $proxy) {
+    new ChannelOptions(proxy: $proxy);
+}
 foreach (['host', '127.0.0.1', 'a.b:1'] as $authority) {
     new ChannelOptions(authority: $authority);
 }

@@ -32,6 +32,14 @@ refuse(fn() => new ChannelOptions(serviceConfig: "\xff"));
 refuse(fn() => new ChannelOptions(serviceConfig: '[1]'));
 refuse(fn() => new ChannelOptions(serviceConfig: '{"methodConfig": [{"retryPolicy": {}}]}'));
 refuse(fn() => new ChannelOptions(serviceConfig: '{"methodConfig": [{"timeout": "soon"}]}'));
+refuse(fn() => new ChannelOptions(loadBalancing: 'ROUND_ROBIN'));
+refuse(fn() => new ChannelOptions(loadBalancing: ''));
+refuse(fn() => new ChannelOptions(proxy: 'proxy:3128'));
+refuse(fn() => new ChannelOptions(proxy: 'socks5://user:secret@proxy'));
+refuse(fn() => new ChannelOptions(proxy: 'http://user:secret@proxy:0'));
+refuse(fn() => new ChannelOptions(proxy: "http://a\0b"));
+refuse(fn() => new ChannelOptions(proxy: "http://proxy:1\r\nx: y"));
+refuse(fn() => new ChannelOptions(proxy: 'http://proxy/path'));
 echo "types\n";
 refuse(fn() => new ChannelOptions('1'));
 refuse(fn() => new ChannelOptions(1.0));
@@ -40,11 +48,12 @@ refuse(fn() => new ChannelOptions(keepaliveTimeout: null));
 refuse(fn() => new ChannelOptions(keepaliveWithoutCalls: 1));
 refuse(fn() => new ChannelOptions(userAgent: 1));
 refuse(fn() => new ChannelOptions(compression: 1));
+refuse(fn() => new ChannelOptions(proxy: false));
 refuse(fn() => new ChannelOptions(compression: Viaduct\StatusCode::Ok));
 refuse(fn() => new ChannelOptions(serviceConfig: []));
 refuse(fn() => new ChannelOptions(retries: null));
 refuse(fn() => new ChannelOptions(nothing: 1));
-refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, '{}', true, 1));
+refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, '{}', true, 'pick_first', '', 1));
 echo "copies\n";
 $options = new ChannelOptions();
 refuseCopies($options);
@@ -74,6 +83,14 @@ Viaduct\InvalidArgumentException: serviceConfig is not UTF-8; expected the JSON 
 Viaduct\InvalidArgumentException: the service config is the list "[1]"; expected an object
 Viaduct\InvalidArgumentException: the service config at methodConfig[0].retryPolicy has no retryableStatusCodes; expected one, as it is required
 Viaduct\InvalidArgumentException: the service config at methodConfig[0].timeout is "soon"; expected a span like "0.5s", 0 or more
+Viaduct\InvalidArgumentException: loadBalancing is "ROUND_ROBIN"; expected "pick_first" or "round_robin"
+Viaduct\InvalidArgumentException: loadBalancing is ""; expected "pick_first" or "round_robin"
+Viaduct\InvalidArgumentException: proxy "proxy:3128": it has no scheme; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "socks5://…@proxy": the scheme "socks5" is not supported; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://…@proxy:0": its port is not legal; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://a\0b": it has no legal host; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://proxy:1\r\nx: y": it has no legal host; expected http://host:port or http://user:password@host:port
+Viaduct\InvalidArgumentException: proxy "http://proxy/path": after the port comes nothing; expected http://host:port or http://user:password@host:port
 types
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, string given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, float given
@@ -82,11 +99,12 @@ TypeError: Viaduct\ChannelOptions::__construct(): Argument #4 ($keepaliveTimeout
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #5 ($keepaliveWithoutCalls) must be of type bool, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #10 ($userAgent) must be of type ?string, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, int given
+TypeError: Viaduct\ChannelOptions::__construct(): Argument #17 ($proxy) must be of type ?string, bool given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, Viaduct\StatusCode given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #14 ($serviceConfig) must be of type ?string, array given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #15 ($retries) must be of type bool, null given
 Error: Unknown named parameter $nothing
-ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 15 arguments, 16 given
+ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 17 arguments, 18 given
 copies
 Error: Trying to clone an uncloneable object of class Viaduct\ChannelOptions
 Exception: Serialization of 'Viaduct\ChannelOptions' is not allowed

@@ -6,8 +6,9 @@ use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::ZendStr;
-use viaduct::client::{ChannelOptions as Core, ServiceConfig};
-use viaduct::error::InvalidArgument;
+use viaduct::client::{ChannelOptions as Core, LoadBalancing, Proxy, ServiceConfig};
+use viaduct::error::{InvalidArgument, quote};
+use viaduct::transport::proxy::ProxyServer;
 
 use super::compression::Compression;
 use super::range::{BYTES, authority, header_text, integer, positive_seconds};
@@ -49,11 +50,13 @@ impl Class for ChannelOptions {
             .arg(bool("waitForReady"))
             .arg(nullable("serviceConfig", DataType::String))
             .arg(Arg::new("retries", DataType::Bool).default("true"))
+            .arg(nullable("loadBalancing", DataType::String))
+            .arg(nullable("proxy", DataType::String))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=15)?;
+        let a = call.arguments(0..=17)?;
         // All types first, as PHP's own functions do; then the ranges.
         let max_receive_bytes = a.get_or(0, 4_194_304)?;
         let max_send_bytes = a.nullable(1)?;
@@ -70,6 +73,8 @@ impl Class for ChannelOptions {
         let wait_for_ready = a.get_or(12, false)?;
         let service_config = a.nullable::<&ZendStr>(13)?;
         let retries = a.get_or(14, true)?;
+        let load_balancing = a.nullable::<&ZendStr>(15)?;
+        let proxy = a.nullable::<&ZendStr>(16)?;
         if max_backoff < initial_backoff {
             return Err(errors::invalid_argument(format!(
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
@@ -91,6 +96,8 @@ impl Class for ChannelOptions {
             wait_for_ready,
             service_config: service_config.map(service).transpose()?,
             retries,
+            load_balancing: load_balancing.map_or(Ok(LoadBalancing::PickFirst), policy)?,
+            proxy: proxy.map_or(Ok(Proxy::FromEnvironment), through)?,
             ..Core::default()
         };
         Ok(Self { values })
@@ -102,4 +109,25 @@ fn service(text: &ZendStr) -> Result<Arc<ServiceConfig>, InvalidArgument> {
         InvalidArgument::new("serviceConfig is not UTF-8; expected the JSON of a service config")
     })?;
     ServiceConfig::parse(text).map(Arc::new)
+}
+
+fn policy(name: &ZendStr) -> Result<LoadBalancing, Thrown> {
+    match name.as_bytes() {
+        b"pick_first" => Ok(LoadBalancing::PickFirst),
+        b"round_robin" => Ok(LoadBalancing::RoundRobin),
+        other => Err(errors::invalid_argument(format!(
+            "loadBalancing is {}; expected \"pick_first\" or \"round_robin\"",
+            quote(&String::from_utf8_lossy(other))
+        ))),
+    }
+}
+
+/// A proxy's URI; an empty one means none.
+fn through(uri: &ZendStr) -> Result<Proxy, Thrown> {
+    let uri = String::from_utf8_lossy(uri.as_bytes());
+    if uri.is_empty() {
+        return Ok(Proxy::None);
+    }
+    ProxyServer::parse(&uri).map_err(|error| errors::invalid_argument(error.to_string()))?;
+    Ok(Proxy::Uri(uri.into_owned()))
 }

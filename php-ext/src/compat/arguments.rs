@@ -1,13 +1,14 @@
 //! Channel arguments: what `grpc.*` means to the core.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ext_php_rs::types::ZendHashTable;
-use viaduct::client::ChannelOptions;
+use viaduct::client::{ChannelOptions, LoadBalancing, Proxy, ServiceConfig};
 use viaduct::codec::Encoding;
-use viaduct::error::quote;
+use viaduct::error::{InvalidArgument, quote};
+use viaduct::transport::proxy::ProxyServer;
 
 use super::exceptions::invalid_argument;
 use crate::errors::Thrown;
@@ -51,17 +52,20 @@ pub(crate) struct Settings {
     pub(crate) options: ChannelOptions,
     /// The name that the server's certificate must have, in the target's place.
     pub(crate) server_name: Option<String>,
+    /// Whether proxies are out of the question, whatever the other arguments say.
+    without_proxy: bool,
 }
 
 /// What an argument does. Numbers that make no sense are passed over, as gRPC's core does.
 enum Effect {
     Int(fn(&mut Settings, i64)),
     Text(fn(&mut Settings, &str)),
+    Checked(fn(&mut Settings, &str) -> Result<(), InvalidArgument>),
     /// Known, and of no effect on a channel of ours.
     Nothing,
 }
 
-use Effect::{Int, Nothing, Text};
+use Effect::{Checked, Int, Nothing, Text};
 
 /// The arguments that we know. The meanings are those in gRPC's `grpc_types.h`.
 const KNOWN: &[(&str, Effect)] = &[
@@ -89,18 +93,43 @@ const KNOWN: &[(&str, Effect)] = &[
     ),
     ("grpc.client_idle_timeout_ms", Int(|s, n| s.options.idle_timeout = span(n))),
     ("grpc.default_compression_algorithm", Int(|s, n| s.options.encoding = encoding(n))),
-    // What the core does not do yet.
-    ("grpc.min_reconnect_backoff_ms", Nothing),
-    ("grpc.service_config", Nothing),
-    ("grpc.enable_retries", Nothing),
-    ("grpc.lb_policy_name", Nothing),
-    ("grpc.http_proxy", Nothing),
-    ("grpc.enable_http_proxy", Nothing),
-    // PINGs go out whether data does or not.
-    ("grpc.http2.max_pings_without_data", Nothing),
+    // The least time that an attempt to connect is given.
+    (
+        "grpc.min_reconnect_backoff_ms",
+        Int(|s, n| s.options.connect_timeout = span(n).unwrap_or(s.options.connect_timeout)),
+    ),
+    ("grpc.service_config", Checked(service_config)),
+    ("grpc.enable_retries", Int(|s, n| s.options.retries = n != 0)),
+    (
+        "grpc.per_rpc_retry_buffer_size",
+        Int(|s, n| s.options.retry_buffer = bytes(n).unwrap_or(s.options.retry_buffer)),
+    ),
+    (
+        "grpc.lb_policy_name",
+        Text(|s, name| {
+            if name == "round_robin" {
+                s.options.load_balancing = LoadBalancing::RoundRobin;
+            }
+        }),
+    ),
+    ("grpc.http_proxy", Checked(proxy)),
+    ("grpc.enable_http_proxy", Int(|s, n| s.without_proxy = n == 0)),
+    (
+        "grpc.max_metadata_size",
+        Int(|s, n| s.options.max_header_list = u32::try_from(n).unwrap_or(s.options.max_header_list)),
+    ),
+    (
+        "grpc.dns_min_time_between_resolutions_ms",
+        Int(|s, n| s.options.min_resolution_interval = span(n).unwrap_or(s.options.min_resolution_interval)),
+    ),
+    (
+        "grpc.http2.max_pings_without_data",
+        Int(|s, n| {
+            s.options.max_pings_without_data = u32::try_from(n).unwrap_or(s.options.max_pings_without_data);
+        }),
+    ),
     // The system's resolver decides.
     ("grpc.dns_enable_srv_queries", Nothing),
-    ("grpc.dns_min_time_between_resolutions_ms", Nothing),
     ("grpc.dns_ares_query_timeout", Nothing),
     // The server's.
     ("grpc.max_connection_idle_ms", Nothing),
@@ -118,19 +147,48 @@ pub(crate) fn settings(arguments: &[(String, Value)]) -> Result<Settings, Thrown
         match (KNOWN.iter().find(|(name, _)| name == key).map(|(_, effect)| effect), value) {
             (Some(Int(apply)), Value::Int(n)) => apply(&mut settings, *n),
             (Some(Text(apply)), Value::Text(text)) => apply(&mut settings, text),
-            (Some(Int(_)), Value::Text(text)) => return Err(wrong(key, &quote(text), "an int")),
-            (Some(Text(_)), Value::Int(n)) => return Err(wrong(key, &n.to_string(), "a string")),
+            (Some(Int(apply)), Value::Text(text)) => match text.trim().parse() {
+                // What comes out of configuration files is often text.
+                Ok(n) => apply(&mut settings, n),
+                Err(_) => return Err(wrong(key, &quote(text), "an int")),
+            },
+            (Some(Checked(apply)), Value::Text(text)) => {
+                apply(&mut settings, text)
+                    .map_err(|error| invalid_argument(&format!("args: {key}: {error}")))?;
+            }
+            (Some(Text(_) | Checked(_)), Value::Int(n)) => {
+                return Err(wrong(key, &n.to_string(), "a string"));
+            }
             (Some(Nothing), _) => {}
             (None, _) => unknown.push(key.as_str()),
         }
     }
     list(&unknown);
+    if settings.without_proxy {
+        settings.options.proxy = Proxy::None;
+    }
     settings.options.initial_backoff = settings.options.initial_backoff.min(settings.options.max_backoff);
     if settings.options.authority.is_none() {
         // As in gRPC's core: who overrides the name means the whole server.
         settings.options.authority = settings.server_name.clone();
     }
     Ok(settings)
+}
+
+fn service_config(settings: &mut Settings, json: &str) -> Result<(), InvalidArgument> {
+    settings.options.service_config = Some(Arc::new(ServiceConfig::parse(json)?));
+    Ok(())
+}
+
+/// A proxy for this channel. An empty one means none.
+fn proxy(settings: &mut Settings, uri: &str) -> Result<(), InvalidArgument> {
+    settings.options.proxy = if uri.is_empty() {
+        Proxy::None
+    } else {
+        ProxyServer::parse(uri)?;
+        Proxy::Uri(uri.to_owned())
+    };
+    Ok(())
 }
 
 #[cold]

@@ -1,0 +1,321 @@
+//! What a channel is in one process: its balancer and subchannels, its resolver, and who waits for them.
+//!
+//! All of it stands under one lock. Attempts to connect and to resolve are tasks that come back to it;
+//! they are started by calls only.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::balancer::Balancer;
+use super::channel::{Config, Connectivity};
+use super::options::LoadBalancing;
+use super::resolver::Resolution;
+use super::subchannel::{Endpoint, establish};
+use crate::transport::connection::Connection;
+use crate::transport::dial::Address;
+
+/// The channel's state in this process.
+pub(super) struct Hub {
+    pub(super) config: Arc<Config>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    balancer: Balancer,
+    resolution: Resolution,
+    /// Set by [`Hub::close`]; a connection that is being made then ends at once.
+    closed: bool,
+}
+
+/// What a call finds.
+enum Look {
+    Ready(Connection, SendRequest<Bytes>),
+    /// Something may change, at the latest then.
+    Wait(Option<Instant>),
+}
+
+impl State {
+    fn connectivity(&mut self) -> Connectivity {
+        if self.closed {
+            return Connectivity::Shutdown;
+        }
+        let resolving = match self.resolution.backoff.failure() {
+            _ if self.resolution.is_running() => Connectivity::Connecting,
+            Some(_) => Connectivity::TransientFailure,
+            None => Connectivity::Idle,
+        };
+        self.balancer.connectivity().unwrap_or(resolving)
+    }
+
+    /// Whether a call that began at `began` has nothing to expect.
+    fn is_hopeless(&self, began: Option<Instant>) -> bool {
+        if self.balancer.is_empty() {
+            !self.resolution.is_running() || self.resolution.backoff.failed_since(began)
+        } else {
+            self.balancer.is_hopeless(began)
+        }
+    }
+
+    /// When the first pause ends.
+    fn retry_at(&self) -> Option<Instant> {
+        if self.balancer.is_empty() {
+            let failure = self.resolution.backoff.failure();
+            failure.filter(|_| !self.resolution.is_running()).map(|f| f.retry_at)
+        } else {
+            self.balancer.retry_at()
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn new(config: &Arc<Config>) -> Arc<Self> {
+        let options = &config.options;
+        let state =
+            State { balancer: Balancer::new(options), resolution: Resolution::new(options), closed: false };
+        Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that takes calls, and a handle to send one on it.
+    ///
+    /// With `wait`, however many attempts it takes; else for the first attempt that ends after the
+    /// call began, at each address.
+    pub(super) async fn ready(
+        self: &Arc<Self>,
+        wait: bool,
+    ) -> Result<(Connection, SendRequest<Bytes>), Status> {
+        let mut began = None;
+        if let Look::Ready(connection, send) = self.look(wait, &mut began)? {
+            return Ok((connection, send));
+        }
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            match self.look(wait, &mut began)? {
+                Look::Ready(connection, send) => return Ok((connection, send)),
+                Look::Wait(None) => changed.await,
+                Look::Wait(Some(at)) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
+    }
+
+    /// Picks, and starts what there is to start. `began` is when a call began that does not `wait`.
+    fn look(self: &Arc<Self>, wait: bool, began: &mut Option<Instant>) -> Result<Look, Status> {
+        let mut state = self.lock();
+        let (picked, all) = state.balancer.pick();
+        if let Some((connection, send)) = picked {
+            if !all || state.resolution.is_wanted() {
+                let now = Some(Instant::now());
+                self.resolve(&mut state, now);
+                self.connect(&mut state, now);
+            }
+            return Ok(Look::Ready(connection, send));
+        }
+        if state.closed {
+            return Err(Status::unavailable("the channel is closed"));
+        }
+        let began = if wait { None } else { Some(*began.get_or_insert_with(Instant::now)) };
+        self.resolve(&mut state, began);
+        self.connect(&mut state, began);
+        if wait {
+            Ok(Look::Wait(state.retry_at()))
+        } else if state.is_hopeless(began) {
+            Err(Status::unavailable(self.failure(&state).unwrap_or_default()))
+        } else {
+            Ok(Look::Wait(None))
+        }
+    }
+
+    /// Asks for addresses, where there are none or a connection is missing.
+    fn resolve(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
+        let config = &self.config;
+        let starts = if state.balancer.is_empty() {
+            state.resolution.start_first(began)
+        } else if config.options.load_balancing != LoadBalancing::PickFirst
+            && !config.source.is_fixed(&config.target)
+        {
+            if state.balancer.is_short() {
+                state.resolution.want();
+            }
+            state.resolution.start_again(&config.options)
+        } else {
+            false
+        };
+        if starts {
+            tokio::spawn(ask(Arc::downgrade(self), Arc::clone(config)));
+        }
+    }
+
+    /// Starts the attempts to connect that are due.
+    fn connect(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
+        for (id, endpoint) in state.balancer.connect(began) {
+            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), id, endpoint));
+        }
+    }
+
+    /// What the channel is doing. With `connect`, it connects where it is idle, and after a failure once
+    /// the pause is over.
+    pub(super) fn connectivity(self: &Arc<Self>, connect: bool) -> Connectivity {
+        let mut state = self.lock();
+        let now = state.connectivity();
+        if connect && matches!(now, Connectivity::Idle | Connectivity::TransientFailure) {
+            self.resolve(&mut state, None);
+            self.connect(&mut state, None);
+        }
+        now
+    }
+
+    /// Waits until the channel is doing something else than `last`. The end of a failure is brought
+    /// about where somebody waits for it.
+    pub(super) async fn changed(self: &Arc<Self>, last: Connectivity) -> Connectivity {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            let mut retry_at = None;
+            {
+                let mut state = self.lock();
+                let mut now = state.connectivity();
+                if now == last && now == Connectivity::TransientFailure {
+                    self.resolve(&mut state, None);
+                    self.connect(&mut state, None);
+                    now = state.connectivity();
+                    retry_at = state.retry_at();
+                }
+                if now != last {
+                    return now;
+                }
+            }
+            match retry_at {
+                None => changed.await,
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
+    }
+
+    /// Ends the connections and the calls on them.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for connection in state.balancer.take_all() {
+            connection.end(Status::cancelled("the channel was closed"));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether there will never be a connection again.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.failure(&self.lock())
+    }
+
+    fn failure(&self, state: &State) -> Option<String> {
+        let resolving = || state.resolution.backoff.failure().map(|f| f.why.clone());
+        let why = state.balancer.failures().or_else(resolving)?;
+        Some(format!("cannot connect to {}: {why}", self.config.target.text))
+    }
+
+    /// Takes the list of addresses, and connects to those that are new.
+    fn resolved(self: &Arc<Self>, found: Result<Vec<Address>, String>) {
+        let mut state = self.lock();
+        let options = &self.config.options;
+        match found {
+            // A list that is known stays in use.
+            Err(why) => state.resolution.ended(Some(why), options),
+            Ok(addresses) => {
+                state.resolution.ended(None, options);
+                if !state.closed {
+                    for connection in state.balancer.update(&addresses, options) {
+                        connection.drain();
+                    }
+                    self.connect(&mut state, Some(Instant::now()));
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn failed(&self, id: u64, started: Instant, why: String) {
+        if let Some(subchannel) = self.lock().balancer.find(id) {
+            subchannel.failed(started, why, &self.config.options);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Takes the new connection; gives it back where nobody wants it any more.
+    fn connected(&self, id: u64, connection: Connection) -> Result<(), Connection> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(connection);
+        }
+        let Some(subchannel) = state.balancer.find(id) else { return Err(connection) };
+        subchannel.connected(connection, &self.config.options);
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// The connection that was ready is over.
+    fn disconnected(&self, id: u64) {
+        if let Some(subchannel) = self.lock().balancer.find(id) {
+            subchannel.forget_dead();
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("target", &self.config.target.text).finish_non_exhaustive()
+    }
+}
+
+/// Asks for the addresses.
+async fn ask(hub: Weak<Hub>, config: Arc<Config>) {
+    let timeout = config.options.connect_timeout;
+    let found = tokio::time::timeout(timeout, config.resolve())
+        .await
+        .unwrap_or_else(|_| Err(format!("no addresses within {timeout:?} (connectTimeout)")));
+    if let Some(hub) = hub.upgrade() {
+        hub.resolved(found);
+    }
+}
+
+/// One attempt, and the life of the connection that it brought.
+async fn run(hub: Weak<Hub>, config: Arc<Config>, id: u64, endpoint: Endpoint) {
+    let started = Instant::now();
+    let outcome = establish(&config, &endpoint).await;
+    // The channel may be gone by now, and then nobody waits.
+    let Some(strong) = hub.upgrade() else { return };
+    match outcome {
+        Err(why) => strong.failed(id, started, why),
+        Ok((connection, drive)) => {
+            if strong.connected(id, connection).is_err() {
+                return;
+            }
+            drop(strong);
+            drive.await;
+            if let Some(hub) = hub.upgrade() {
+                hub.disconnected(id);
+            }
+        }
+    }
+}
