@@ -29,6 +29,7 @@ echo once([], '', str_repeat('r', 4 << 20))[1], ' ', once([], '', str_repeat('r'
 foreach ([[100, 100], [100, 101], [-1, 5 << 20], [0, 0], [0, 1], [-2, 4 << 20]] as [$limit, $length]) {
     echo "receive at most $limit, $length: ", once(['grpc.max_receive_message_length' => $limit], '', str_repeat('r', $length))[1], "\n";
 }
+echo "a number as text: ", once(['grpc.max_receive_message_length' => '100'], '', str_repeat('r', 101))[1], "\n";
 echo "send at most -1: ", once(['grpc.max_send_message_length' => -1], str_repeat('q', 5 << 20))[1], "\n";
 echo "send at most 100: ", once(['grpc.max_send_message_length' => 100], str_repeat('q', 100))[1], ' ';
 [, $channel] = pair([], ['grpc.max_send_message_length' => 100]);
@@ -119,9 +120,6 @@ $call = call(new Channel("127.0.0.1:$echo->port", [
     'grpc.max_concurrent_streams' => 1,
     'grpc.so_reuseport' => 0,
     'grpc.dns_enable_srv_queries' => 0,
-    'grpc.dns_min_time_between_resolutions_ms' => 1,
-    'grpc.enable_http_proxy' => 0,
-    'grpc.enable_retries' => 1,
     'grpc.keepalive_time_ms' => 0,
     'grpc.keepalive_timeout_ms' => -5,
     'grpc.initial_reconnect_backoff_ms' => -1,
@@ -141,6 +139,7 @@ receive at most -1, 5242880: 0 5242880
 receive at most 0, 0: 0 0
 receive at most 0, 1: 8 0
 receive at most -2, 4194304: 0 4194304
+a number as text: 8 0
 send at most -1: 0 0
 send at most 100: 0 0 8
 --- names

@@ -7,7 +7,7 @@ grpc
 require __DIR__ . '/../support/refuse.php';
 
 foreach ([
-    ['grpc.max_receive_message_length' => '100'],
+    ['grpc.max_receive_message_length' => '100k'],
     ['grpc.keepalive_time_ms' => 'often'],
     ['grpc.primary_user_agent' => 5],
     ['grpc.primary_user_agent' => "new\nline"],
@@ -18,12 +18,16 @@ foreach ([
     ['grpc.keepalive_permit_without_calls' => true],
     ['grpc.so_reuseport' => null],
     ['grpc.max_receive_message_length'],
+    ['grpc.service_config' => '{"methodConfig": 1}'],
+    ['grpc.service_config' => 'x'],
+    ['grpc.service_config' => 1],
+    ['grpc.http_proxy' => 'proxy:3128'],
 ] as $args) {
     refuse(fn() => new Grpc\Channel('localhost:1', $args));
 }
 ?>
 --EXPECT--
-InvalidArgumentException: args: grpc.max_receive_message_length is "100"; expected an int
+InvalidArgumentException: args: grpc.max_receive_message_length is "100k"; expected an int
 InvalidArgumentException: args: grpc.keepalive_time_ms is "often"; expected an int
 InvalidArgumentException: args: grpc.primary_user_agent is 5; expected a string
 InvalidArgumentException: user agent "new\nline viaduct/0.1.0" is not legal in a header
@@ -34,3 +38,7 @@ InvalidArgumentException: args values must be int or string
 InvalidArgumentException: args values must be int or string
 InvalidArgumentException: args values must be int or string
 InvalidArgumentException: args keys must be strings
+InvalidArgumentException: args: grpc.service_config: the service config at methodConfig is 1; expected a list
+InvalidArgumentException: args: grpc.service_config: the service config is not JSON: expected value at line 1 column 1
+InvalidArgumentException: args: grpc.service_config is 1; expected a string
+InvalidArgumentException: args: grpc.http_proxy: proxy "proxy:3128": it has no scheme; expected http://host:port or http://user:password@host:port

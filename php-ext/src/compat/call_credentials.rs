@@ -9,11 +9,13 @@ use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ce;
 use http::HeaderMap;
 use viaduct::Status;
+use viaduct::client::google::GoogleDefault;
 use viaduct::error::quote;
 
 use super::exceptions::{expecting, invalid_argument};
 use crate::callable::Callable;
 use crate::errors::{self, Thrown};
+use crate::scheduler::{scheduler, wait};
 use crate::zend::array::{Entries, Key};
 use crate::zend::call::{self, Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
@@ -33,6 +35,8 @@ rust_class!(CallCredentials, "Grpc\\CallCredentials");
 /// What `Grpc\CallCredentials` stand for. It belongs to the request.
 pub(crate) enum CallCredentialsValue {
     Plugin(Callable),
+    /// What a file or the machine's metadata server says.
+    Google(GoogleDefault),
     Composite(Rc<Self>, Rc<Self>),
 }
 
@@ -99,6 +103,14 @@ impl CallCredentialsValue {
                     .and_then(|context| callback.call(&mut [context]))
                     .map_err(failed)?;
                 read(map, &answer)
+            }
+            Self::Google(google) => {
+                let (google, url) = (google.clone(), service_url.to_owned());
+                let found = scheduler()
+                    .and_then(|scheduler| wait(&scheduler, async move { google.authorization(&url).await }))
+                    .map_err(failed)??;
+                map.extend(found);
+                Ok(())
             }
             Self::Composite(one, other) => {
                 one.add(map, service_url, method)?;

@@ -8,11 +8,12 @@ use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::{ZendClassObject, Zval};
+use viaduct::client::google::GoogleDefault;
 use viaduct::error::{InvalidArgument, quote};
 use viaduct::tls::ClientTls;
 
 use super::call_credentials::{CallCredentials, CallCredentialsValue};
-use super::exceptions::{expecting, invalid_argument, runtime};
+use super::exceptions::{expecting, invalid_argument};
 use super::ini;
 use crate::errors::Thrown;
 use crate::zend::call::{Call, Instance, handler};
@@ -206,14 +207,11 @@ fn create_default(call: Call<'_>) -> Result<Object, Thrown> {
     application_default(credentials).map(Class::into_object)
 }
 
-/// Adds Google's application default credentials to TLS.
-///
-/// SEAM: finding them is the core's (`viaduct::tls`), which does not do it yet.
-fn application_default(_: ChannelCredentials) -> Result<ChannelCredentials, Thrown> {
-    Err(runtime(
-        "createDefault: Google application default credentials are not supported yet; expected createSsl() \
-         with createComposite() and CallCredentials::createFromPlugin(), as google/auth makes them",
-    ))
+/// Adds Google's application default credentials to TLS. Reads files at the most.
+fn application_default(mut credentials: ChannelCredentials) -> Result<ChannelCredentials, Thrown> {
+    let found = GoogleDefault::find().map_err(|e| invalid_argument(&format!("createDefault: {e}")))?;
+    credentials.call_credentials = Some(Rc::new(CallCredentialsValue::Google(found)));
+    Ok(credentials)
 }
 
 fn create_composite(call: Call<'_>) -> Result<Object, Thrown> {
