@@ -1,5 +1,7 @@
 <?php
 
+require_once __DIR__ . '/patience.php';
+
 /**
  * PHP servers in child processes, run with this process' own php and extension.
  *
@@ -77,7 +79,7 @@ final class ServerProcess
     /** The next line that the child says. */
     public function line(float $timeout = 30): string
     {
-        $deadline = microtime(true) + self::patience($timeout);
+        $deadline = microtime(true) + patient($timeout);
         do {
             $ended = !$this->alive();
             $text = substr($this->output(), $this->read);
@@ -218,29 +220,6 @@ final class ServerProcess
         // Under valgrind it would be one more program to check.
         return is_executable('/usr/bin/setpriv') && !underValgrind() ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL'] : [];
     }
-
-    private static function patience(float $seconds): float
-    {
-        return underValgrind() ? $seconds * 10 : $seconds;
-    }
-}
-
-function underValgrind(): bool
-{
-    return getenv('USE_ZEND_ALLOC') === '0';
-}
-
-/** Whether something becomes true in time. */
-function eventually(callable $is, float $timeout = 10): bool
-{
-    $deadline = microtime(true) + (underValgrind() ? $timeout * 10 : $timeout);
-    do {
-        if ($is()) {
-            return true;
-        }
-        usleep(2000);
-    } while (microtime(true) < $deadline);
-    return $is();
 }
 
 /** Resident memory of a process, in bytes. */
@@ -268,16 +247,17 @@ function outcome(callable $call): void
 }
 
 /**
- * A certificate for localhost and 127.0.0.1, signed by an authority of its own.
+ * A certificate for localhost and 127.0.0.1, or for other names, signed by an authority of its own.
  *
+ * @param string $for as openssl's configuration has it for subjectAltName
  * @return array{string, string, string} the paths of the certificate, its key, and the authority's certificate
  */
-function certificate(string $directory, string $name): array
+function certificate(string $directory, string $name, string $for = 'DNS:localhost,IP:127.0.0.1'): array
 {
     [$ca, $caKey, $request, $cert, $key, $extensions] =
         array_map(fn($end) => "$directory/$name$end", ['-ca.pem', '-ca.key', '.csr', '.pem', '.key', '.ext']);
     $new = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    file_put_contents($extensions, "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n");
+    file_put_contents($extensions, "basicConstraints=CA:FALSE\nsubjectAltName=$for\n");
     openssl('req', '-x509', '-days', '2', '-subj', "/CN=$name authority", '-keyout', $caKey, '-out', $ca, ...$new);
     openssl('req', '-subj', "/CN=$name", '-keyout', $key, '-out', $request, ...$new);
     openssl('x509', '-req', '-in', $request, '-CA', $ca, '-CAkey', $caKey, '-set_serial', '1', '-days', '2',
