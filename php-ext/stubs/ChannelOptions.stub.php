@@ -22,7 +22,12 @@ final class ChannelOptions
      * @param Compression $compression how messages are compressed where the call does not say
      * @param bool $waitForReady whether calls wait while the channel is in TransientFailure, where the call does
      *        not say
-     * @throws InvalidArgumentException where a number is not in its range, or a text not legal in a header
+     * @param string|null $serviceConfig JSON, as gRPC's service_config.proto has it: timeouts, waitForReady,
+     *        limits, retryPolicy or hedgingPolicy by method; retryThrottling; loadBalancingConfig
+     * @param bool $retries whether calls are sent again at all: by policy, or because the server has certainly not
+     *        processed them
+     * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or the
+     *         service config has a value that it cannot have
      */
     public function __construct(
         int $maxReceiveBytes = 4194304,
@@ -38,5 +43,7 @@ final class ChannelOptions
         ?string $authority = null,
         Compression $compression = Compression::None,
         bool $waitForReady = false,
+        ?string $serviceConfig = null,
+        bool $retries = true,
     ) {}
 }

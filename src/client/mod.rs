@@ -14,10 +14,12 @@ pub mod channel;
 pub mod google;
 pub mod method;
 pub mod options;
+pub mod service_config;
 pub mod target;
 
 pub use call::{Call, Outcome};
 pub use channel::{Channel, Connectivity};
 pub use method::Method;
-pub use options::{CallOptions, ChannelOptions};
+pub use options::{CallOptions, ChannelOptions, LoadBalancing};
+pub use service_config::ServiceConfig;
 pub use target::Target;

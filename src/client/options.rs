@@ -1,10 +1,12 @@
 //! How a channel behaves, and what a call may say of itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::uri::Authority;
 
+use super::service_config::ServiceConfig;
 use crate::codec::Encoding;
 use crate::deadline::Deadline;
 
@@ -37,6 +39,21 @@ pub struct ChannelOptions {
     pub encoding: Encoding,
     /// Whether calls wait for a connection where the call does not say.
     pub wait_for_ready: bool,
+    /// What the service's owner says about timeouts, retries and the like.
+    pub service_config: Option<Arc<ServiceConfig>>,
+    /// Whether calls that failed are sent again at all: by policy, or because they were not processed.
+    pub retries: bool,
+    /// How much of one call's requests is kept for sending it again, in bytes; what is longer is sent once.
+    pub retry_buffer: usize,
+}
+
+/// How calls are spread over the addresses of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancing {
+    /// All to the first one that can be reached.
+    PickFirst,
+    /// To one after the other.
+    RoundRobin,
 }
 
 impl Default for ChannelOptions {
@@ -55,6 +72,9 @@ impl Default for ChannelOptions {
             authority: None,
             encoding: Encoding::Identity,
             wait_for_ready: false,
+            service_config: None,
+            retries: true,
+            retry_buffer: 256 << 10,
         }
     }
 }

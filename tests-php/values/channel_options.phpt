@@ -21,10 +21,14 @@ new ChannelOptions(
     authority: 'greeter.internal:443',
     compression: Compression::Gzip,
     waitForReady: true,
+    serviceConfig: '{"methodConfig": [{"name": [{}], "timeout": "1s", "unknown": 1}]}',
+    retries: false,
 );
 // A gap before a named argument: the engine fills it from the declared defaults.
 new ChannelOptions(waitForReady: true);
-new ChannelOptions(4194304, null, null, 20.0, false, 20.0, null, 1.0, 120.0, null, null, Compression::None, false);
+new ChannelOptions(retries: false);
+new ChannelOptions(serviceConfig: '{}');
+new ChannelOptions(4194304, null, null, 20.0, false, 20.0, null, 1.0, 120.0, null, null, Compression::None, false, null, true);
 new ChannelOptions(...['authority' => '[::1]:50051', 'userAgent' => '']);
 new ChannelOptions('16');
 foreach (['host', '127.0.0.1', 'a.b:1'] as $authority) {

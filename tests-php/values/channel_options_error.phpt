@@ -27,6 +27,11 @@ refuse(fn() => new ChannelOptions(authority: ''));
 refuse(fn() => new ChannelOptions(authority: 'a b'));
 refuse(fn() => new ChannelOptions(authority: 'user@host'));
 refuse(fn() => new ChannelOptions(authority: 'host/path'));
+refuse(fn() => new ChannelOptions(serviceConfig: ''));
+refuse(fn() => new ChannelOptions(serviceConfig: "\xff"));
+refuse(fn() => new ChannelOptions(serviceConfig: '[1]'));
+refuse(fn() => new ChannelOptions(serviceConfig: '{"methodConfig": [{"retryPolicy": {}}]}'));
+refuse(fn() => new ChannelOptions(serviceConfig: '{"methodConfig": [{"timeout": "soon"}]}'));
 echo "types\n";
 refuse(fn() => new ChannelOptions('1'));
 refuse(fn() => new ChannelOptions(1.0));
@@ -36,8 +41,10 @@ refuse(fn() => new ChannelOptions(keepaliveWithoutCalls: 1));
 refuse(fn() => new ChannelOptions(userAgent: 1));
 refuse(fn() => new ChannelOptions(compression: 1));
 refuse(fn() => new ChannelOptions(compression: Viaduct\StatusCode::Ok));
+refuse(fn() => new ChannelOptions(serviceConfig: []));
+refuse(fn() => new ChannelOptions(retries: null));
 refuse(fn() => new ChannelOptions(nothing: 1));
-refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, 1));
+refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, '{}', true, 1));
 echo "copies\n";
 $options = new ChannelOptions();
 refuseCopies($options);
@@ -62,6 +69,11 @@ Viaduct\InvalidArgumentException: authority is ""; expected a host name or addre
 Viaduct\InvalidArgumentException: authority is "a b"; expected a host name or address, with or without a port
 Viaduct\InvalidArgumentException: authority is "user@host"; expected a host name or address, with or without a port
 Viaduct\InvalidArgumentException: authority is "host/path"; expected a host name or address, with or without a port
+Viaduct\InvalidArgumentException: the service config is not JSON: EOF while parsing a value at line 1 column 0
+Viaduct\InvalidArgumentException: serviceConfig is not UTF-8; expected the JSON of a service config
+Viaduct\InvalidArgumentException: the service config is the list "[1]"; expected an object
+Viaduct\InvalidArgumentException: the service config at methodConfig[0].retryPolicy has no retryableStatusCodes; expected one, as it is required
+Viaduct\InvalidArgumentException: the service config at methodConfig[0].timeout is "soon"; expected a span like "0.5s", 0 or more
 types
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, string given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #1 ($maxReceiveBytes) must be of type int, float given
@@ -71,8 +83,10 @@ TypeError: Viaduct\ChannelOptions::__construct(): Argument #5 ($keepaliveWithout
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #10 ($userAgent) must be of type ?string, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, Viaduct\StatusCode given
+TypeError: Viaduct\ChannelOptions::__construct(): Argument #14 ($serviceConfig) must be of type ?string, array given
+TypeError: Viaduct\ChannelOptions::__construct(): Argument #15 ($retries) must be of type bool, null given
 Error: Unknown named parameter $nothing
-ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 13 arguments, 14 given
+ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 15 arguments, 16 given
 copies
 Error: Trying to clone an uncloneable object of class Viaduct\ChannelOptions
 Exception: Serialization of 'Viaduct\ChannelOptions' is not allowed

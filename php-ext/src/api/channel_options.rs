@@ -1,10 +1,13 @@
 //! `Viaduct\ChannelOptions`
 
+use std::sync::Arc;
+
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::ZendStr;
-use viaduct::client::ChannelOptions as Core;
+use viaduct::client::{ChannelOptions as Core, ServiceConfig};
+use viaduct::error::InvalidArgument;
 
 use super::compression::Compression;
 use super::range::{BYTES, authority, header_text, integer, positive_seconds};
@@ -44,11 +47,13 @@ impl Class for ChannelOptions {
                     .default("Viaduct\\Compression::None"),
             )
             .arg(bool("waitForReady"))
+            .arg(nullable("serviceConfig", DataType::String))
+            .arg(Arg::new("retries", DataType::Bool).default("true"))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=13)?;
+        let a = call.arguments(0..=15)?;
         // All types first, as PHP's own functions do; then the ranges.
         let max_receive_bytes = a.get_or(0, 4_194_304)?;
         let max_send_bytes = a.nullable(1)?;
@@ -63,6 +68,8 @@ impl Class for ChannelOptions {
         let host = a.nullable::<&ZendStr>(10)?;
         let Case(compression) = a.get_or(11, Case(Compression::None))?;
         let wait_for_ready = a.get_or(12, false)?;
+        let service_config = a.nullable::<&ZendStr>(13)?;
+        let retries = a.get_or(14, true)?;
         if max_backoff < initial_backoff {
             return Err(errors::invalid_argument(format!(
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
@@ -82,7 +89,17 @@ impl Class for ChannelOptions {
             authority: host.map(|text| authority("authority", text)).transpose()?,
             encoding: compression.into(),
             wait_for_ready,
+            service_config: service_config.map(service).transpose()?,
+            retries,
+            ..Core::default()
         };
         Ok(Self { values })
     }
+}
+
+fn service(text: &ZendStr) -> Result<Arc<ServiceConfig>, InvalidArgument> {
+    let text = text.as_str().map_err(|_| {
+        InvalidArgument::new("serviceConfig is not UTF-8; expected the JSON of a service config")
+    })?;
+    ServiceConfig::parse(text).map(Arc::new)
 }
