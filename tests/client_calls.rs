@@ -44,11 +44,11 @@ async fn what_was_not_processed_is_sent_again() {
         assert_eq!((stats.connections, stats.streams), (connections, streams), "{behaviour}");
         assert!(is_hello(&hello(&channel).await), "{behaviour}");
     }
-    // Not for ever: twice more.
+    // Not for ever: once more.
     for behaviour in [Behaviour::Rst(7), Behaviour::GoawayAlways] {
         let server = WrongServer::start(behaviour).unwrap();
         assert_eq!(hello(&to(server.addr)).await.status.code(), Code::Unavailable);
-        assert_eq!(server.stats().streams, 3, "{behaviour}");
+        assert_eq!(server.stats().streams, 2, "{behaviour}");
     }
     // What may have been processed is not.
     for behaviour in

@@ -9,29 +9,28 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::answer;
+use super::attempt::Attempt;
 use super::channel::Hub;
 use super::method::Method;
 use super::options::CallOptions;
+pub use super::sending::Closed;
+use super::sending::{Live, Replay};
+use super::service_config::{MethodConfig, Policy};
 use crate::codec::{Deframer, Message};
 use crate::deadline::Deadline;
 use crate::status;
-use crate::transport::connection::{Busy, Connection, unprocessed};
-
-/// How often a request is sent again that the server has certainly not processed.
-const TRANSPARENT_RETRIES: u32 = 2;
+use crate::transport::connection::{Busy, Connection};
 
 /// How a call with one response ended.
 #[derive(Debug, Clone)]
@@ -50,51 +49,56 @@ pub struct Outcome {
 
 /// A call. Clones are the same call.
 #[derive(Debug, Clone)]
-pub struct Call(Arc<Shared>);
+pub struct Call(pub(super) Arc<Shared>);
 
-struct Shared {
-    hub: Arc<Hub>,
-    method: Method,
-    options: CallOptions,
-    /// The one request of a call that has only one; kept for transparent retries.
-    request: Option<Bytes>,
+pub(super) struct Shared {
+    pub(super) hub: Arc<Hub>,
+    pub(super) method: Method,
+    pub(super) options: CallOptions,
+    /// What the service config says of the method.
+    pub(super) config: Option<Arc<MethodConfig>>,
+    /// The one request of a call that has only one; kept for sending it again.
+    pub(super) request: Option<Bytes>,
     state: Mutex<State>,
     /// Why this side ended the call, where it did.
-    killed: OnceLock<Status>,
-    headers: OnceLock<HeaderMap>,
+    pub(super) killed: OnceLock<Status>,
+    pub(super) headers: OnceLock<HeaderMap>,
     end: OnceLock<(Status, HeaderMap)>,
     guard: OnceLock<AbortHandle>,
+    /// Told by the engine.
+    pub(super) changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    connection: Option<Connection>,
-    busy: Option<Busy>,
-    send: Option<SendStream<Bytes>>,
-    half_closed: bool,
-    answer: Answer,
-    retries: u32,
+pub(super) struct State {
+    pub(super) connection: Option<Connection>,
+    pub(super) busy: Option<Busy>,
+    pub(super) send: Option<SendStream<Bytes>>,
+    pub(super) half_closed: bool,
+    pub(super) answer: Answer,
     /// Messages that were read while looking for the status.
-    ahead: VecDeque<Message>,
+    pub(super) ahead: VecDeque<Message>,
+    /// What a call without a request has sent; `None` where it cannot be sent again.
+    pub(super) replay: Option<Replay>,
+    /// Makes the attempts, where one of them is not simply the call.
+    pub(super) engine: Option<AbortHandle>,
+    /// The engine's attempts.
+    pub(super) live: Vec<Live>,
+    /// The one of them that the call is.
+    pub(super) chosen: Option<u32>,
+    /// How the last of them that failed ended.
+    pub(super) failed: Option<Status>,
 }
 
 #[derive(Default)]
-enum Answer {
+pub(super) enum Answer {
     #[default]
     None,
+    /// The engine waits for it.
+    Engine,
     Head(ResponseFuture),
     Body(RecvStream, Deframer),
-}
-
-/// What polling for a message leads to.
-enum Step {
-    Message(Message),
-    /// The headers are here, and nothing more was asked for.
-    Headers,
-    End,
-    /// The server has not processed the request: send it again.
-    Retry,
-    /// The answer is not gRPC.
+    /// It is not gRPC.
     Foreign(Box<http::response::Parts>, RecvStream),
 }
 
@@ -105,9 +109,8 @@ impl Call {
         request: Bytes,
         options: CallOptions,
     ) -> Outcome {
-        let deadline = options.deadline;
         let call = Self::new(hub, method, Some(request), options);
-        let message = match deadline {
+        let message = match call.0.options.deadline {
             None => call.one_response().await,
             Some(at) => {
                 match tokio::time::timeout_at(Instant::from_std(at.instant()), call.one_response()).await {
@@ -129,9 +132,8 @@ impl Call {
         request: Option<Bytes>,
         options: CallOptions,
     ) -> Self {
-        let deadline = options.deadline;
         let call = Self::new(hub, method, request, options);
-        match deadline {
+        match call.0.options.deadline {
             None => call.open_or_end().await,
             Some(at) => {
                 let at = Instant::from_std(at.instant());
@@ -167,18 +169,51 @@ impl Call {
         done
     }
 
-    pub(super) fn new(hub: Arc<Hub>, method: Method, request: Option<Bytes>, options: CallOptions) -> Self {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        method: Method,
+        request: Option<Bytes>,
+        mut options: CallOptions,
+    ) -> Self {
+        let channel = &hub.config.options;
+        let config =
+            channel.service_config.as_ref().and_then(|service| service.method(method.as_str())).cloned();
+        if let Some(timeout) = config.as_ref().and_then(|config| config.timeout) {
+            options.deadline = Deadline::earliest(options.deadline, Some(Deadline::after(timeout)));
+        }
+        let half_closed = request.is_some();
+        let replay = (channel.retries && request.is_none()).then(Replay::default);
         Self(Arc::new(Shared {
             hub,
             method,
             options,
+            config,
             request,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State { half_closed, replay, ..State::default() }),
             killed: OnceLock::new(),
             headers: OnceLock::new(),
             end: OnceLock::new(),
             guard: OnceLock::new(),
+            changed: Notify::new(),
         }))
+    }
+
+    /// How the method's calls become several attempts, where they do.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.0.config.as_ref()?.policy.as_ref().filter(|_| self.0.hub.config.options.retries)
+    }
+
+    /// Whether the call waits for a connection.
+    pub(super) fn waits(&self) -> bool {
+        let method = || self.0.config.as_ref().and_then(|config| config.wait_for_ready);
+        self.0.options.wait_for_ready.or_else(method).unwrap_or(self.0.hub.config.options.wait_for_ready)
+    }
+
+    /// The longest message that is taken, in bytes.
+    pub(super) fn max_receive(&self) -> usize {
+        let channel = self.0.hub.config.options.max_receive;
+        let method = self.0.config.as_ref().and_then(|config| config.max_response);
+        method.map_or(channel, |method| method.min(channel))
     }
 
     /// Ends the call at its deadline, for as long as somebody has it.
@@ -198,7 +233,7 @@ impl Call {
         let _ = self.0.guard.set(task.abort_handle());
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -248,165 +283,56 @@ impl Call {
         }
     }
 
-    /// Sends the request's head, and the request itself where there is only one.
+    /// Starts the first attempt.
     async fn open(&self) -> Result<(), Status> {
         let shared = &*self.0;
-        let options = &shared.hub.config.options;
-        let wait = shared.options.wait_for_ready.unwrap_or(options.wait_for_ready);
-        let encoding = shared.options.encoding.unwrap_or(options.encoding);
+        if let Some(status) = shared.request.as_ref().and_then(|request| self.too_long(request)) {
+            return Err(status);
+        }
+        let buffer = shared.hub.config.options.retry_buffer;
+        if let Some(policy) = self.policy()
+            && shared.request.as_ref().is_none_or(|request| request.len() <= buffer)
+        {
+            self.engage(&mut self.lock(), Some(policy.clone()), false);
+            self.moved(|state| {
+                matches!(state.answer, Answer::Engine) && state.live.is_empty() && state.chosen.is_none()
+            })
+            .await;
+            return Ok(());
+        }
+        let wait = self.waits();
         loop {
-            let (connection, mut send) = shared.hub.ready(wait).await?;
+            let (connection, send) = shared.hub.ready(wait).await?;
             if let Some(status) = shared.killed.get() {
                 return Err(status.clone());
             }
-            let request = shared.hub.config.request(&shared.method, &shared.options, encoding)?;
-            let (answer, mut stream) = match send.send_request(request, false) {
-                Ok(pair) => pair,
-                // The connection ended between the look and the use: nothing was sent.
-                Err(_) if connection.sender().is_none() => continue,
-                Err(error) => return Err(Status::internal(format!("the request cannot be sent: {error}"))),
-            };
-            if let Some(request) = &shared.request {
-                stream
-                    .send_data(request.clone(), true)
-                    .map_err(|error| connection.explain(&error, "sending the request"))?;
-            }
+            // Where the connection ended between the look and the use, nothing was sent.
+            let Some(attempt) = Attempt::begin(shared, connection, send, 0)? else { continue };
             let mut state = self.lock();
-            state.half_closed = shared.request.is_some();
-            state.busy = Some(connection.busy());
-            state.connection = Some(connection);
-            state.send = Some(stream);
-            state.answer = Answer::Head(answer);
+            state.busy = Some(attempt.busy);
+            state.connection = Some(attempt.connection);
+            state.send = Some(attempt.send);
+            state.answer = Answer::Head(attempt.head);
             return Ok(());
         }
     }
 
-    /// The next message; `None` once the call has ended: see [`end`](Self::end).
-    pub async fn recv(&self) -> Option<Message> {
-        self.advance(false).await
-    }
-
-    /// As [`recv`](Self::recv); with `to_headers` no further than to the headers.
-    async fn advance(&self, to_headers: bool) -> Option<Message> {
-        loop {
-            match poll_fn(|cx| self.poll_step(cx, to_headers)).await {
-                Step::Message(message) => return Some(message),
-                Step::Headers | Step::End => return None,
-                Step::Retry => self.open_or_end().await,
-                Step::Foreign(head, body) => {
-                    let status = answer::foreign(&head, body).await;
-                    self.finish(status, HeaderMap::new());
-                }
-            }
+    /// Counts how the call ended for the throttling of retries.
+    pub(super) fn count(&self, status: &Status) {
+        let Some(throttle) = &self.0.hub.config.throttle else { return };
+        if status.code() == Code::Ok {
+            throttle.succeeded();
+        } else if self.policy().is_some_and(|policy| policy.mends(status.code())) {
+            throttle.failed();
         }
-    }
-
-    /// A message that is here already, without waiting. `None`: ask [`recv`](Self::recv).
-    pub fn try_recv(&self) -> Option<Message> {
-        let mut state = self.lock();
-        if let Some(message) = state.ahead.pop_front() {
-            return Some(message);
-        }
-        match &mut state.answer {
-            // An error is found again by `recv`, which knows what to do with it.
-            Answer::Body(_, deframer) => deframer.next().ok().flatten(),
-            _ => None,
-        }
-    }
-
-    fn poll_step(&self, cx: &mut Context<'_>, to_headers: bool) -> Poll<Step> {
-        let mut state = self.lock();
-        if let Some(message) = state.ahead.pop_front() {
-            return Poll::Ready(Step::Message(message));
-        }
-        if self.end().is_some() {
-            return Poll::Ready(Step::End);
-        }
-        let state = &mut *state;
-        let ended = loop {
-            match &mut state.answer {
-                Answer::None => break Err(Status::internal("the call was not opened")),
-                Answer::Head(head) => match ready!(std::pin::Pin::new(head).poll(cx)) {
-                    Err(error) => {
-                        let again = state.retries < TRANSPARENT_RETRIES
-                            && self.0.request.is_some()
-                            && self.0.killed.get().is_none()
-                            && unprocessed(&error);
-                        if again {
-                            state.retries += 1;
-                            state.answer = Answer::None;
-                            state.send = None;
-                            return Poll::Ready(Step::Retry);
-                        }
-                        break Err(self.explain(state, &error, "waiting for the answer"));
-                    }
-                    Ok(response) => {
-                        let (head, body) = response.into_parts();
-                        if !answer::is_grpc(&head) {
-                            state.answer = Answer::None;
-                            return Poll::Ready(Step::Foreign(Box::new(head), body));
-                        }
-                        if let Some(status) = status::from_headers(&head.headers) {
-                            // A trailers-only answer.
-                            break Ok((status, head.headers));
-                        }
-                        let encoding = match answer::encoding(&head) {
-                            Ok(encoding) => encoding,
-                            Err(status) => break Err(status),
-                        };
-                        let limit = self.0.hub.config.options.max_receive;
-                        let _ = self.0.headers.set(head.headers);
-                        state.answer = Answer::Body(body, Deframer::new(encoding, limit));
-                        if to_headers {
-                            return Poll::Ready(Step::Headers);
-                        }
-                    }
-                },
-                Answer::Body(body, deframer) => {
-                    match deframer.next() {
-                        Ok(Some(message)) => return Poll::Ready(Step::Message(message)),
-                        Ok(None) => {}
-                        Err(status) => break Err(status),
-                    }
-                    match ready!(body.poll_data(cx)) {
-                        Some(Ok(data)) => {
-                            answer::taken(body, &data);
-                            deframer.push(data);
-                        }
-                        Some(Err(error)) => {
-                            break Err(self.explain(state, &error, "receiving the answer"));
-                        }
-                        None => match ready!(body.poll_trailers(cx)) {
-                            Ok(trailers) => {
-                                let trailers = trailers.unwrap_or_default();
-                                let status = status::from_headers(&trailers);
-                                break match (deframer.finish(), status) {
-                                    // An error that the server names is more than a cut message.
-                                    (_, Some(status)) if status.code() != Code::Ok => Ok((status, trailers)),
-                                    (Err(cut), _) => Err(cut),
-                                    (Ok(()), Some(status)) => Ok((status, trailers)),
-                                    (Ok(()), None) => Err(answer::no_trailers()),
-                                };
-                            }
-                            Err(error) => {
-                                break Err(self.explain(state, &error, "waiting for the trailers"));
-                            }
-                        },
-                    }
-                }
-            }
-        };
-        let (status, trailers) = ended.unwrap_or_else(|status| (status, HeaderMap::new()));
-        self.finish_locked(state, status, trailers);
-        Poll::Ready(Step::End)
     }
 
     /// The status for an error of the HTTP/2 layer.
-    fn explain(&self, state: &State, error: &h2::Error, doing: &str) -> Status {
+    pub(super) fn explain(&self, connection: Option<&Connection>, error: &h2::Error, doing: &str) -> Status {
         if let Some(status) = self.0.killed.get() {
             return status.clone();
         }
-        let status = match &state.connection {
+        let status = match connection {
             Some(connection) => connection.explain(error, doing),
             None => status::from_h2(error, doing),
         };
@@ -418,104 +344,25 @@ impl Call {
     fn overdue(&self) -> Status {
         let state = match self.0.state.try_lock() {
             Ok(state) => match &state.answer {
-                Answer::None if state.connection.is_none() => match self.0.hub.last_failure() {
-                    Some(why) => format!("before there was a connection: {why}"),
-                    None => "before there was a connection".to_owned(),
-                },
-                Answer::None | Answer::Head(_) => "before the server answered".to_owned(),
-                Answer::Body(..) => "before the call had ended".to_owned(),
+                Answer::Engine if state.live.is_empty() && state.failed.is_some() => {
+                    let failed = state.failed.clone().unwrap_or_else(|| Status::unknown(""));
+                    let (code, message) = (failed.code(), failed.message());
+                    format!(
+                        "before the call was sent again; the last attempt had ended with {code:?}: {message}"
+                    )
+                }
+                Answer::None | Answer::Engine if state.connection.is_none() => {
+                    match self.0.hub.last_failure() {
+                        Some(why) => format!("before there was a connection: {why}"),
+                        None => "before there was a connection".to_owned(),
+                    }
+                }
+                Answer::None | Answer::Engine | Answer::Head(_) => "before the server answered".to_owned(),
+                Answer::Body(..) | Answer::Foreign(..) => "before the call had ended".to_owned(),
             },
             Err(_) => "before the call had ended".to_owned(),
         };
         Status::deadline_exceeded(format!("the deadline of {} passed {state}", self.0.method.as_str()))
-    }
-
-    /// Sends a framed message. Waits while the server takes none.
-    ///
-    /// # Errors
-    ///
-    /// Where the call has ended or is about to: [`wait_end`](Self::wait_end) has its status.
-    pub async fn send(&self, framed: Bytes) -> Result<(), Closed> {
-        poll_fn(|cx| self.poll_writable(cx)).await?;
-        self.send_now(framed)
-    }
-
-    /// Sends a framed message where the server takes one now, without waiting; else gives it back.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn try_send(&self, framed: Bytes) -> Result<Option<Bytes>, Closed> {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        match self.poll_writable(&mut cx) {
-            Poll::Ready(Ok(())) => self.send_now(framed).map(|()| None),
-            Poll::Ready(Err(closed)) => Err(closed),
-            Poll::Pending => Ok(Some(framed)),
-        }
-    }
-
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let mut state = self.lock();
-        if self.end().is_some() || self.0.killed.get().is_some() || state.half_closed {
-            return Poll::Ready(Err(Closed));
-        }
-        let Some(stream) = &mut state.send else { return Poll::Ready(Err(Closed)) };
-        // One byte of window is enough: what is over it is buffered, one message at the most.
-        stream.reserve_capacity(1);
-        while stream.capacity() == 0 {
-            match ready!(stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(Closed)),
-            }
-        }
-        // The stream may have been reset without h2 saying so here.
-        match stream.poll_reset(cx) {
-            Poll::Pending => Poll::Ready(Ok(())),
-            Poll::Ready(_) => Poll::Ready(Err(Closed)),
-        }
-    }
-
-    fn send_now(&self, framed: Bytes) -> Result<(), Closed> {
-        let mut state = self.lock();
-        let stream = state.send.as_mut().ok_or(Closed)?;
-        stream.send_data(framed, false).map_err(|_| Closed)
-    }
-
-    /// Says that no more messages will be sent. Does nothing the second time.
-    pub fn half_close(&self) {
-        let mut state = self.lock();
-        if !std::mem::replace(&mut state.half_closed, true)
-            && let Some(stream) = &mut state.send
-        {
-            // Fails where the call has ended: its status says so.
-            let _ = stream.send_data(Bytes::new(), true);
-        }
-    }
-
-    /// Whether [`half_close`](Self::half_close) was called, or the call has one request only.
-    pub fn is_half_closed(&self) -> bool {
-        self.lock().half_closed
-    }
-
-    /// Waits for the headers; none where the call ends without.
-    pub async fn wait_headers(&self) -> HeaderMap {
-        if self.0.headers.get().is_none()
-            && self.end().is_none()
-            && let Some(message) = self.advance(true).await
-        {
-            self.lock().ahead.push_front(message);
-        }
-        self.headers().cloned().unwrap_or_default()
-    }
-
-    /// Waits for the end of the call; messages that come meanwhile are kept.
-    pub async fn wait_end(&self) -> (Status, HeaderMap) {
-        let mut kept = std::mem::take(&mut self.lock().ahead);
-        while let Some(message) = self.recv().await {
-            kept.push_back(message);
-        }
-        self.lock().ahead = kept;
-        self.end().cloned().unwrap_or_else(|| (Status::unknown("the call has no end"), HeaderMap::new()))
     }
 
     /// The headers the server sent, once they are here.
@@ -530,9 +377,14 @@ impl Call {
 
     /// Whether the call has ended or its connection has: nothing more can be sent.
     pub fn is_over(&self) -> bool {
-        self.end().is_some()
-            || self.0.killed.get().is_some()
-            || self.lock().connection.as_ref().is_some_and(Connection::is_ended)
+        self.end().is_some() || self.0.killed.get().is_some() || self.has_no_connection()
+    }
+
+    fn has_no_connection(&self) -> bool {
+        let state = self.lock();
+        // Another attempt has another one.
+        let more = matches!(state.answer, Answer::Engine) && state.chosen.is_none();
+        !more && state.connection.as_ref().is_some_and(Connection::is_ended)
     }
 
     /// The peer's address; the target while there is no connection.
@@ -556,7 +408,7 @@ impl Call {
     }
 
     /// Ends the call with `status` and resets the stream.
-    fn kill(&self, status: Status) {
+    pub(super) fn kill(&self, status: Status) {
         if self.end().is_some() || self.0.killed.set(status.clone()).is_err() {
             return;
         }
@@ -568,16 +420,24 @@ impl Call {
         self.finish_locked(&mut state, status, HeaderMap::new());
     }
 
-    fn finish(&self, status: Status, trailers: HeaderMap) {
+    pub(super) fn finish(&self, status: Status, trailers: HeaderMap) {
         self.finish_locked(&mut self.lock(), status, trailers);
     }
 
-    fn finish_locked(&self, state: &mut State, status: Status, trailers: HeaderMap) {
+    pub(super) fn finish_locked(&self, state: &mut State, status: Status, trailers: HeaderMap) {
         if self.0.end.set((status, trailers)).is_ok() {
             // Dropping what is left of the stream resets it where it is not over.
             state.send = None;
             state.answer = Answer::None;
             state.busy = None;
+            state.replay = None;
+            if let Some(engine) = state.engine.take() {
+                for mut live in state.live.drain(..) {
+                    live.send.send_reset(Reason::CANCEL);
+                }
+                engine.abort();
+                self.0.changed.notify_waiters();
+            }
             if let Some(guard) = self.0.guard.get() {
                 guard.abort();
             }
@@ -585,14 +445,14 @@ impl Call {
     }
 }
 
-/// Nothing more can be sent on the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed;
-
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(guard) = self.guard.get() {
             guard.abort();
+        }
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &state.engine {
+            engine.abort();
         }
     }
 }

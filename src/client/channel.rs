@@ -24,6 +24,7 @@ use super::call::{Call, Outcome};
 use super::method::Method;
 use super::options::{CallOptions, ChannelOptions};
 use super::target::{Scheme, Target};
+use super::throttle::Throttle;
 use crate::codec::{self, Encoding};
 use crate::error::{InvalidArgument, quote};
 use crate::reactor::fork;
@@ -74,6 +75,8 @@ pub(super) struct Config {
     authority: Authority,
     /// The headers that every request has.
     headers: HeaderMap,
+    /// Holds for the channel, whatever the method.
+    pub(super) throttle: Option<Throttle>,
 }
 
 /// The connection's state in this process.
@@ -135,7 +138,9 @@ impl Channel {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(USER_AGENT, agent);
         headers.insert("grpc-accept-encoding", HeaderValue::from_static(codec::ACCEPTED));
-        let config = Arc::new(Config { target, options, tls, authority, headers });
+        let throttle =
+            options.service_config.as_ref().and_then(|config| config.throttling()).map(Throttle::new);
+        let config = Arc::new(Config { target, options, tls, authority, headers, throttle });
         let hub = Mutex::new(fork::Bound::new(Hub::new(&config)));
         Ok(Self(Arc::new(Shared { config, hub })))
     }
@@ -353,6 +358,11 @@ impl Hub {
         }
     }
 
+    /// Whether there will never be a connection again.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
     pub(super) fn last_failure(&self) -> Option<String> {
         self.lock().failure.clone()
@@ -406,12 +416,13 @@ impl fmt::Debug for Hub {
 }
 
 impl Config {
-    /// The head of a request.
+    /// The head of a request that comes after `previous` attempts at the same call.
     pub(super) fn request(
         &self,
         method: &Method,
         options: &CallOptions,
         encoding: Encoding,
+        previous: u32,
     ) -> Result<http::Request<()>, Status> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
@@ -428,6 +439,9 @@ impl Config {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert("grpc-timeout", value);
             }
+        }
+        if previous > 0 {
+            headers.insert("grpc-previous-rpc-attempts", HeaderValue::from(previous));
         }
         for (name, value) in &options.metadata {
             headers.append(name, value.clone());
@@ -501,7 +515,8 @@ async fn secure(tls: &ClientTls, host: &str, socket: Socket) -> Result<TlsStream
     }
 }
 
-fn jitter(pause: Duration) -> Duration {
+/// A span that is off by up to a fifth.
+pub(super) fn jitter(pause: Duration) -> Duration {
     let random = std::hash::RandomState::new().build_hasher().finish();
     #[allow(clippy::cast_precision_loss)] // a share between 0 and 1 needs no more than 53 bits
     let share = random as f64 / u64::MAX as f64;

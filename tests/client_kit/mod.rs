@@ -1,6 +1,8 @@
 //! Channels to peers that are right or wrong on purpose.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod script;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
