@@ -25,14 +25,17 @@ $server = ServerProcess::start(<<<'PHP'
         yield $in;
     });
     $server->handle('/t.T/Join', function (RequestStream $in, Context $c) use ($third): string {
-        $first = $in->receive();
+        $all = $in->receive();
         $before = $third('join', $c);
-        return implode(',', [$first, ...$in]) . ", $before";
+        while (($message = $in->receive()) !== null) {
+            $all .= ",$message";
+        }
+        return "$all, $before";
     });
     $server->handle('/t.T/Chat', function (RequestStream $in, Context $c) use ($third): iterable {
         $first = $in->receive();
         yield $first . ', ' . $third('chat', $c);
-        foreach ($in as $message) {
+        while (($message = $in->receive()) !== null) {
             yield $message;
         }
     });
@@ -72,7 +75,10 @@ $calls = fn(Channel $channel) => [
         $received = [$stream->receive()];
         $stream->send('b');
         $stream->halfClose();
-        return [...$received, ...iterator_to_array($stream, false)];
+        while (($message = $stream->receive()) !== null) {
+            $received[] = $message;
+        }
+        return $received;
     },
 ];
 foreach ($calls($channel) as $kind => $call) {
