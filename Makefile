@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-valgrind bench lint fmt install clean
+.PHONY: help setup build demo test test-valgrind test-php84 bench lint fmt install clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what Debian lacks to build and test (PHP, clang, protoc, Python's gRPC …)
 	@scripts/setup
@@ -22,6 +22,9 @@ test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, the d
 
 test-valgrind: setup ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
+
+test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
+	@scripts/php84
 
 bench: setup build ## Measure beside bare h2 and tonic; prints ratios
 	@scripts/bench
