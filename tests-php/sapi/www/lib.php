@@ -44,12 +44,12 @@ function begun(string $text): Grpc\Call
 /** Ends the request with the outcome of a call. 424: the call failed; 5xx is left to nginx and FPM. */
 function answer(bool $good, string $text): void
 {
-    http_response_code($good ? 200 : 424);
-    echo $text;
     if ($log = getenv('CALLS')) {
         $line = json_encode([getmypid(), microtime(true), $good, $text], JSON_UNESCAPED_SLASHES);
         file_put_contents($log, "$line\n", FILE_APPEND);
     }
+    http_response_code($good ? 200 : 424);
+    echo $text;
 }
 
 function threads(): int
