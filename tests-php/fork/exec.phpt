@@ -10,8 +10,7 @@ if (getenv('USE_ZEND_ALLOC') === '0') die('skip valgrind has descriptors of its 
 --FILE--
 <?php
 require __DIR__ . '/../support/server.php';
-require __DIR__ . '/../support/process.php';
-require __DIR__ . '/../support/grpc.php';
+require __DIR__ . '/../support/compat.php';
 
 $server = ServerProcess::start('$server->handle("/ex.A/Echo", fn(string $in): string => $in); serve($server);');
 file_put_contents(scratch() . '/descriptors.php', <<<'PHP'
@@ -44,7 +43,8 @@ $listening->addHttp2Port('127.0.0.1:0');
 $listening->start();
 echoes($pooled, '/ex.A/Echo', 'x');
 $own->unary('/ex.A/Echo', 'x');
-$running = startCall($pooled, '/ex.A/Echo', 'x');
+$running = call($pooled, '/ex.A/Echo');
+$running->startBatch(request('x'));
 if (count(descriptors()) < count($before) + 3) echo 'this test sees nothing: ', json_encode(descriptors()), "\n";
 if (($argv[4] ?? '') === 'fork') {
     $pid = pcntl_fork();
@@ -60,7 +60,7 @@ PHP);
 $settings = array_slice(Process::php(), 1);
 putenv('SETTINGS=' . json_encode($settings));
 foreach ([[], ['fork']] as $how) {
-    $command = [PHP_BINARY, ...$settings, scratch() . '/exec.php', substr($server->address, 7), 'now', realpath(__DIR__ . '/../support/grpc.php'), ...$how];
+    $command = [PHP_BINARY, ...$settings, scratch() . '/exec.php', substr($server->address, 7), 'now', realpath(__DIR__ . '/../support/compat.php'), ...$how];
     $process = proc_open($command, [['file', '/dev/null', 'r'], ['pipe', 'w'], STDERR], $pipes);
     echo stream_get_contents($pipes[1]), proc_close($process), "\n";
 }

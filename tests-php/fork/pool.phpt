@@ -7,7 +7,7 @@ pcntl
 --FILE--
 <?php
 require __DIR__ . '/../support/server.php';
-require __DIR__ . '/../support/grpc.php';
+require __DIR__ . '/../support/compat.php';
 
 $server = ServerProcess::start('$server->handle("/fp.A/Echo", fn(string $in): string => $in); serve($server);');
 $target = substr($server->address, strlen('http://'));
@@ -15,7 +15,8 @@ $open = fn() => new Grpc\Channel($target, ['credentials' => null]);
 $channel = $open();
 echo echoes($channel, '/fp.A/Echo', 'before') ? 'before' : 'failed', "\n";
 // A call that runs while the children are born.
-$running = startCall($channel, '/fp.A/Echo', 'running');
+$running = call($channel, '/fp.A/Echo');
+$running->startBatch(request('running'));
 $pipes = $children = [];
 for ($n = 0; $n < 20; $n++) {
     [$theirs, $ours] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
@@ -59,7 +60,7 @@ foreach ($children as $pid => $_) {
     pcntl_waitpid($pid, $status);
 }
 echo count($children), " hang, $failed failed, ", json_encode($late), $calls > 0 ? '' : ' the parent did not call', "\n";
-echo finishCall($running)[0], "\n";
+echo brings($running, 'running') ? 'running' : 'failed', "\n";
 echo echoes($channel, '/fp.A/Echo', 'after') ? 'after' : 'failed', "\n";
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
