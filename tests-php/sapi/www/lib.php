@@ -45,7 +45,8 @@ function begun(string $text): Grpc\Call
 function answer(bool $good, string $text): void
 {
     if ($log = getenv('CALLS')) {
-        $line = json_encode([getmypid(), microtime(true), $good, $text], JSON_UNESCAPED_SLASHES);
+        $times = [$_SERVER['REQUEST_TIME_FLOAT'], microtime(true)];
+        $line = json_encode([getmypid(), ...$times, $good, $text], JSON_UNESCAPED_SLASHES);
         file_put_contents($log, "$line\n", FILE_APPEND);
     }
     http_response_code($good ? 200 : 424);
