@@ -69,3 +69,21 @@ function thrown(callable $do): string
         return get_class($e) . "({$e->getCode()}): {$e->getMessage()}";
     }
 }
+
+/** Whether a unary call brings back what it sent; says what else it brought. */
+function echoes(Channel $channel, string $method, string $message): bool
+{
+    $call = call($channel, $method);
+    $call->startBatch(request($message));
+    return brings($call, $message);
+}
+
+function brings(Call $call, string $message): bool
+{
+    $event = $call->startBatch(RESPONSE);
+    if ($event->message === $message && status($event->status) === '0') {
+        return true;
+    }
+    fwrite(STDOUT, 'call: ' . json_encode($event) . "\n");
+    return false;
+}
