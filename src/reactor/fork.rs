@@ -14,8 +14,8 @@
 
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::{Mutex, Once};
 
 /// How many forks lie between the first process and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -73,7 +73,22 @@ impl<T> Drop for Bound<T> {
         if self.generation == generation() {
             // SAFETY: the value is dropped here and nowhere else, and not used after.
             unsafe { ManuallyDrop::drop(&mut self.value) }
+        } else {
+            // SAFETY: the value is taken here and nowhere else, and not used after.
+            abandon(unsafe { ManuallyDrop::take(&mut self.value) });
         }
+    }
+}
+
+/// Lets go of what belongs to the parent of a forked child, without dropping it.
+///
+/// It stays in a list, where a memory checker sees that it is not lost but left.
+pub fn abandon<T>(value: T) {
+    static LEFT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let left = Box::into_raw(Box::new(value));
+    // Another thread may have held it at the fork: the list is not worth waiting for.
+    if let Ok(mut list) = LEFT.try_lock() {
+        list.push(left as usize);
     }
 }
 

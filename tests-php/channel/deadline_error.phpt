@@ -46,9 +46,11 @@ late('sending', 0, fn() => $stream->send('x'));
 
 // Another end than the deadline's is not waited for.
 $middle = (new Wrong('silence-after-message'))->channel();
-$stream = $middle->serverStream($m, 'x', timeout: 0.3);
-echo $stream->receive(), "\n";
-late('in the middle', 0.28, $stream->receive(...));
+late('in the middle', 0.3, function () use ($middle, $m) {
+    $stream = $middle->serverStream($m, 'x', timeout: 0.3);
+    echo $stream->receive(), "\n";
+    $stream->receive();
+});
 late('once more', 0, $stream->receive(...));
 echo $stream->status()->code->name, "\n";
 

@@ -88,7 +88,7 @@ foreach ([256, 1] as $concurrency) {
     foreach (['Delay' => 2, 'Await' => 2, 'Catch' => 2] as $method => $lines) {
         echo "$method, deadline\n";
         $start = microtime(true);
-        outcome(fn() => $channel->unary("/ca.A/$method", '', timeout: 0.2));
+        outcome(fn() => $channel->unary("/ca.A/$method", '', timeout: patient(0.2)));
         $say($server, $lines + 1);
         echo "$method, cancelled by the client\n";
         $call = $channel->start("/ca.A/$method", '');
@@ -112,11 +112,11 @@ foreach ([256, 1] as $concurrency) {
     $up->send('a');
     outcome(fn() => $up->finish());
     $say($server, 3);
-    $up = $channel->clientStream('/ca.A/Receive', timeout: 0.3);
+    $up = $channel->clientStream('/ca.A/Receive', timeout: patient(0.3));
     $up->send('a');
     Viaduct\delay(0);
     $say($server, 2);
-    Viaduct\delay(0.5);
+    Viaduct\delay(patient(0.5));
     outcome(fn() => $up->finish());
     $say($server, 2);
     echo "Receive, cancelled\n";
@@ -150,7 +150,7 @@ foreach ([256, 1] as $concurrency) {
     Viaduct\delay(0.01);
     $say($server, 1);
     echo "Busy, deadline\n";
-    outcome(fn() => $channel->unary('/ca.A/Busy', '', timeout: 0.2));
+    outcome(fn() => $channel->unary('/ca.A/Busy', '', timeout: patient(0.2)));
     $say($server, 2);
     echo "Busy, cancelled\n";
     $call = $channel->start('/ca.A/Busy', '');
@@ -161,9 +161,9 @@ foreach ([256, 1] as $concurrency) {
     $say($server, 1);
     echo "Loop, deadline: answered while PHP computes\n";
     $start = microtime(true);
-    outcome(fn() => $channel->unary('/ca.A/Loop', '3', timeout: 0.3));
+    outcome(fn() => $channel->unary('/ca.A/Loop', (string) patient(3), timeout: patient(0.3)));
     $took = microtime(true) - $start;
-    echo $took < 2.5 ? '' : "after $took\n", $server->rest();
+    echo $took < patient(2.5) ? '' : "after $took\n", $server->rest();
     $say($server, 2);
     outcome(fn() => $channel->unary('/ca.A/Echo', 'alive'));
     echo $server->stop(), "\n", $server->rest(), $server->errors(), $server->log();

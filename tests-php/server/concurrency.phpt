@@ -24,7 +24,7 @@ $server->handle('/con.A/Most', function (string $in) use (&$most, &$order): stri
     return json_encode([$most, implode(' ', $order)]);
 });
 $server->handle('/con.A/Sleep', function (string $in): string { usleep((int) $in); return 'slept'; });
-$server->handle('/con.A/Until', function (string $file): string { while (!is_file($file)) delay(0.01); return 'seen'; });
+$server->handle('/con.A/Until', function (string $file): string { say('runs'); while (!is_file($file)) delay(0.01); return 'seen'; });
 serve($server);
 PHP;
 foreach ([[1, 4096], [3, 4096], [256, 4096]] as [$concurrency, $queued]) {
@@ -45,7 +45,7 @@ foreach ([1, 2] as $concurrency) {
     $channel = new Channel($server->address);
     $file = scratch() . "/go$concurrency";
     $running = array_map(fn() => $channel->start('/con.A/Until', $file), range(1, $concurrency));
-    Viaduct\delay(0.3);
+    foreach ($running as $_) $server->line();
     // All places are taken: 5 wait, the rest is refused at once.
     $calls = array_map(fn() => $channel->start('/con.A/Wait', 'x'), range(1, 12));
     eventually(function () use ($calls) { Viaduct\delay(0.01); return count(array_filter($calls, fn($c) => $c->done())) === 7; });

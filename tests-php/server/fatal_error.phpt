@@ -11,15 +11,14 @@ use Viaduct\Channel;
 
 $code = <<<'PHP'
 $server = new Server(new ServerOptions(concurrency: (int) $argv[1]));
-$memory = function (): string { ini_set('memory_limit', '16M'); return str_repeat('x', 64 << 20); };
 register_shutdown_function(fn() => say('shutdown function'));
-$server->handle('/fa.A/Memory', fn(string $in): string => $memory());
+$server->handle('/fa.A/Memory', fn(string $in): string => outOfMemory());
 $server->handle('/fa.A/Time', function (string $in): string { set_time_limit(1); for (;;); });
-$server->handle('/fa.A/Later', function (string $in) use ($memory): string { delay(0.05); return $memory(); });
-$server->handle('/fa.A/Many', function (string $in) use ($memory): iterable { yield 'one'; yield $memory(); });
+$server->handle('/fa.A/Later', function (string $in): string { delay(0.05); return outOfMemory(); });
+$server->handle('/fa.A/Many', function (string $in): iterable { yield 'one'; yield outOfMemory(); });
 $server->handle('/fa.A/Class', function (string $in): string { eval('class Bad implements Countable {}'); return ''; });
 $server->handle('/fa.A/Trigger', function (string $in): string { trigger_error('mine', E_USER_ERROR); });
-$server->handle('/fa.A/Task', function (string $in) use ($memory): string { [$a] = await(async($memory)); return $a; });
+$server->handle('/fa.A/Task', function (string $in): string { [$a] = await(async(outOfMemory(...))); return $a; });
 $server->handle('/fa.A/Other', function (string $in): string { say('other'); delay(30); return 'other finished'; });
 serve($server);
 say('after');

@@ -94,6 +94,6 @@ class Process
                 $ini[] = '-n';
             }
         }
-        return [PHP_BINARY, ...$ini, '-d', 'auto_prepend_file=', '-d', 'display_errors=stderr', ...$script];
+        return [PHP_BINARY, ...$ini, '-d', 'display_errors=stderr', ...$script];
     }
 }

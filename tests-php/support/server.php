@@ -1,5 +1,7 @@
 <?php
 
+require_once __DIR__ . '/patience.php';
+
 /**
  * PHP servers in child processes, run with this process' own php and extension.
  *
@@ -77,7 +79,7 @@ final class ServerProcess
     /** The next line that the child says. */
     public function line(float $timeout = 30): string
     {
-        $deadline = microtime(true) + self::patience($timeout);
+        $deadline = microtime(true) + patient($timeout);
         do {
             $ended = !$this->alive();
             $text = substr($this->output(), $this->read);
@@ -218,29 +220,6 @@ final class ServerProcess
         // Under valgrind it would be one more program to check.
         return is_executable('/usr/bin/setpriv') && !underValgrind() ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL'] : [];
     }
-
-    private static function patience(float $seconds): float
-    {
-        return underValgrind() ? $seconds * 10 : $seconds;
-    }
-}
-
-function underValgrind(): bool
-{
-    return getenv('USE_ZEND_ALLOC') === '0';
-}
-
-/** Whether something becomes true in time. */
-function eventually(callable $is, float $timeout = 10): bool
-{
-    $deadline = microtime(true) + (underValgrind() ? $timeout * 10 : $timeout);
-    do {
-        if ($is()) {
-            return true;
-        }
-        usleep(2000);
-    } while (microtime(true) < $deadline);
-    return $is();
 }
 
 /** Resident memory of a process, in bytes. */

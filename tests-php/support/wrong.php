@@ -1,5 +1,6 @@
 <?php
 
+require_once __DIR__ . '/patience.php';
 require_once __DIR__ . '/process.php';
 
 /**

@@ -23,6 +23,7 @@ use ext_php_rs::zend::{CatchError, try_catch};
 use http::HeaderMap;
 use viaduct::Status;
 use viaduct::deadline::Deadline;
+use viaduct::reactor::fork::abandon;
 use viaduct::reactor::{Reactor, turn};
 
 use crate::callable::Callable;
@@ -77,6 +78,9 @@ pub(crate) struct Scheduler {
     ready: RefCell<VecDeque<Rc<Strand>>>,
     current: RefCell<Option<Rc<Strand>>>,
     idle: RefCell<Vec<Rc<Strand>>>,
+    /// Fibers that the engine destroyed while they waited. It does not free an object whose last
+    /// reference goes inside its own destructor: they go at the end of the request.
+    destroyed: RefCell<Vec<Rc<Strand>>>,
     source: RefCell<Option<Rc<dyn Source>>>,
     /// The scope of a job that runs on the main stack.
     main_scope: RefCell<Option<Rc<dyn Scope>>>,
@@ -114,6 +118,7 @@ fn start() -> Result<Rc<Scheduler>, Thrown> {
         ready: RefCell::default(),
         current: RefCell::default(),
         idle: RefCell::default(),
+        destroyed: RefCell::default(),
         source: RefCell::default(),
         main_scope: RefCell::default(),
         jobs_left: Cell::new(PHP_JOBS),
@@ -121,7 +126,7 @@ fn start() -> Result<Rc<Scheduler>, Thrown> {
     });
     if let Some(inherited) = SCHEDULER.replace(Some(Rc::clone(&scheduler))) {
         // A forked child: its futures belong to the parent's reactor and are not to be touched.
-        std::mem::forget(inherited);
+        abandon(inherited);
     }
     Ok(scheduler)
 }
@@ -135,15 +140,16 @@ pub(crate) fn end_request() {
     let waits = scheduler.waits.clear();
     let ready = scheduler.ready.take();
     let idle = scheduler.idle.take();
+    let destroyed = scheduler.destroyed.take();
     scheduler.source.take();
-    drop((waits, ready, idle));
+    drop((waits, ready, idle, destroyed));
 }
 
 /// Ends the reactor, at the end of the process or thread.
 pub(crate) fn shutdown() {
     if let Some(scheduler) = SCHEDULER.take() {
         if scheduler.reactor.is_stale() {
-            std::mem::forget(scheduler);
+            abandon(scheduler);
         } else {
             // What was said last, a reset or a half-close, still goes out.
             scheduler.reactor.turn();
@@ -220,6 +226,7 @@ impl Scheduler {
         if fiber::suspend().is_err() {
             // The fiber is being destroyed: nobody will look at the wait again.
             drop(self.waits.remove(strand));
+            self.destroyed.borrow_mut().push(Rc::clone(strand));
             return Err(Thrown::Pending);
         }
         if let Some(status) = strand.interrupt.take() {

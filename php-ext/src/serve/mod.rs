@@ -25,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use viaduct::Status;
+use viaduct::reactor::fork::abandon;
 use viaduct::server::{Inbox, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
 
 use self::handler::Handler;
@@ -115,7 +116,7 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
     if scheduler.reactor.is_stale() {
         // A forked child that came back here: the server is its parent's.
         let exit = serving.exit.get();
-        std::mem::forget(serving);
+        abandon(serving);
         return if exit && outcome.is_ok() { Err(errors::exit()) } else { outcome };
     }
     // What the last turn has queued still leaves.

@@ -27,6 +27,7 @@
 pub(crate) mod array;
 pub(crate) mod call;
 pub(crate) mod class;
+pub(crate) mod collect;
 pub(crate) mod iterator;
 pub(crate) mod object;
 pub(crate) mod sys;

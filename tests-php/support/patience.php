@@ -1,0 +1,37 @@
+<?php
+
+// How long tests wait: under valgrind everything takes ten times as long and more.
+
+function underValgrind(): bool
+{
+    return getenv('USE_ZEND_ALLOC') === '0';
+}
+
+/** A time in seconds, for the machine as it is. */
+function patient(float $seconds): float
+{
+    return underValgrind() ? $seconds * 10 : $seconds;
+}
+
+/** Whether something becomes true in time. */
+function eventually(callable $is, float $timeout = 10): bool
+{
+    $deadline = microtime(true) + patient($timeout);
+    do {
+        if ($is()) {
+            return true;
+        }
+        usleep(2000);
+    } while (microtime(true) < $deadline);
+    return $is();
+}
+
+/** A fatal error: that of too much memory, or one like it where PHP's allocator is off and knows no limit. */
+function outOfMemory(): string
+{
+    if (underValgrind()) {
+        trigger_error('Allowed memory size of 16777216 bytes exhausted', E_USER_ERROR);
+    }
+    ini_set('memory_limit', '16M');
+    return str_repeat('x', 64 << 20);
+}
