@@ -44,6 +44,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .name("grpc")
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::module_shutdown)
+        .info_function(compat::info::print)
         .class::<Credentials>()
         .class::<ServerCredentials>()
         .class::<ChannelOptions>()

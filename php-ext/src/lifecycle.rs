@@ -5,6 +5,7 @@
 
 use std::panic::catch_unwind;
 
+use crate::compat::{ini, pool};
 use crate::scheduler;
 
 /// RSHUTDOWN. 0 is success.
@@ -15,7 +16,12 @@ pub(crate) unsafe extern "C" fn request_shutdown(_: i32, _: i32) -> i32 {
 }
 
 /// MSHUTDOWN. 0 is success.
-pub(crate) unsafe extern "C" fn module_shutdown(_: i32, _: i32) -> i32 {
-    let _ = catch_unwind(scheduler::shutdown);
+pub(crate) unsafe extern "C" fn module_shutdown(_: i32, module: i32) -> i32 {
+    let _ = catch_unwind(|| {
+        // Before the reactor's last turn, so that the peers hear of it.
+        pool::clear();
+        scheduler::shutdown();
+        ini::unregister(module);
+    });
     0
 }

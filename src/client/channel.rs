@@ -208,20 +208,43 @@ impl Channel {
     pub fn state(&self, connect: bool) -> Connectivity {
         let hub = self.hub();
         let mut state = hub.lock();
-        if state.closed {
-            return Connectivity::Shutdown;
-        }
-        state.forget_dead();
-        let now = match &state.phase {
-            Phase::Idle => Connectivity::Idle,
-            Phase::Connecting => Connectivity::Connecting,
-            Phase::Ready(_) => Connectivity::Ready,
-            Phase::Failed { .. } => Connectivity::TransientFailure,
-        };
+        let now = state.connectivity();
         if connect && now == Connectivity::Idle {
             hub.connect(&mut state);
         }
         now
+    }
+
+    /// Waits until the connection is doing something else than `last`, and says what.
+    ///
+    /// While somebody waits for the end of [`Connectivity::TransientFailure`], the next attempt is made
+    /// as soon as the pause is over.
+    pub async fn changed(&self, last: Connectivity) -> Connectivity {
+        let hub = self.hub();
+        loop {
+            let mut changed = std::pin::pin!(hub.changed.notified());
+            // Registers before the state is looked at, so that no change is missed.
+            changed.as_mut().enable();
+            let mut retry_at = None;
+            {
+                let mut state = hub.lock();
+                let now = state.connectivity();
+                if now != last {
+                    return now;
+                }
+                if let Phase::Failed { retry_at: at, .. } = &state.phase {
+                    if *at <= Instant::now() {
+                        hub.connect(&mut state);
+                        return Connectivity::Connecting;
+                    }
+                    retry_at = Some(*at);
+                }
+            }
+            match retry_at {
+                None => changed.await,
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+            }
+        }
     }
 
     /// Connects, and waits until the connection stands, however many attempts it takes.
@@ -247,6 +270,19 @@ impl Channel {
 }
 
 impl State {
+    fn connectivity(&mut self) -> Connectivity {
+        if self.closed {
+            return Connectivity::Shutdown;
+        }
+        self.forget_dead();
+        match &self.phase {
+            Phase::Idle => Connectivity::Idle,
+            Phase::Connecting => Connectivity::Connecting,
+            Phase::Ready(_) => Connectivity::Ready,
+            Phase::Failed { .. } => Connectivity::TransientFailure,
+        }
+    }
+
     fn forget_dead(&mut self) {
         if let Phase::Ready(connection) = &self.phase
             && connection.sender().is_none()

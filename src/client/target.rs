@@ -10,6 +10,10 @@ use crate::transport::dial::Address;
 const EXPECTED: &str = "expected http://host:port, https://host:port, dns:///host:port, ipv4:address:port, \
                         ipv6:[address]:port, unix:/path or unix-abstract:name";
 
+/// The same for [`Target::grpc`].
+const EXPECTED_GRPC: &str = "expected host:port, dns:///host:port, ipv4:address:port, ipv6:[address]:port, \
+                             unix:/path or unix-abstract:name";
+
 /// Where a channel leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -50,7 +54,27 @@ impl Target {
     ///
     /// The message names the text, what is wrong with it and what would be right.
     pub fn parse(text: &str) -> Result<Self, InvalidArgument> {
-        let wrong = |why: &str| InvalidArgument::new(format!("target {}: {why}; {EXPECTED}", quote(text)));
+        Self::read(text, EXPECTED)
+    }
+
+    /// Reads a target as other implementations of gRPC do: what has none of the schemes in "gRPC Name
+    /// Resolution" is a name to resolve. It may have the port 0, where nobody listens.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse). `xds:` is not supported.
+    pub fn grpc(text: &str) -> Result<Self, InvalidArgument> {
+        let wrong =
+            |why: &str| InvalidArgument::new(format!("target {}: {why}; {EXPECTED_GRPC}", quote(text)));
+        match text.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "dns" | "ipv4" | "ipv6" | "unix" | "unix-abstract" => Self::read(text, EXPECTED_GRPC),
+            "xds" => Err(wrong("xds is not supported")),
+            _ => Self::host(text, text, (443, 0), Scheme::Open).map_err(|why| wrong(&why)),
+        }
+    }
+
+    fn read(text: &str, expected: &str) -> Result<Self, InvalidArgument> {
+        let wrong = |why: &str| InvalidArgument::new(format!("target {}: {why}; {expected}", quote(text)));
         if text.contains('\0') {
             return Err(wrong("it has a NUL byte"));
         }
@@ -63,7 +87,7 @@ impl Target {
                 let host = rest.strip_suffix('/').unwrap_or(rest);
                 let (tls, port) =
                     if scheme == "https" { (Scheme::Tls, 443) } else { (Scheme::Plaintext, 80) };
-                Self::host(text, host, port, tls).map_err(|why| wrong(&why))
+                Self::host(text, host, (port, 1), tls).map_err(|why| wrong(&why))
             }
             "dns" => {
                 let host = match rest.strip_prefix("//") {
@@ -73,7 +97,7 @@ impl Target {
                         _ => return Err(wrong("a name server of one's own is not supported: write dns:///")),
                     },
                 };
-                Self::host(text, host, 443, Scheme::Open).map_err(|why| wrong(&why))
+                Self::host(text, host, (443, 1), Scheme::Open).map_err(|why| wrong(&why))
             }
             "ipv4" | "ipv6" => Self::addresses(text, scheme == "ipv6", rest).map_err(|why| wrong(&why)),
             "unix" => {
@@ -110,8 +134,9 @@ impl Target {
         }
     }
 
-    fn host(text: &str, host_port: &str, default_port: u16, tls: Scheme) -> Result<Self, String> {
-        let (host, port) = split_port(host_port, default_port)?;
+    /// `ports` are the default and the least that is taken.
+    fn host(text: &str, host_port: &str, ports: (u16, u16), tls: Scheme) -> Result<Self, String> {
+        let (host, port) = split_port(host_port, ports)?;
         let endpoint = match host.parse::<IpAddr>() {
             Ok(ip) => Endpoint::Addresses(vec![Address::Tcp(SocketAddr::new(ip, port))]),
             Err(_) => {
@@ -135,7 +160,7 @@ impl Target {
     fn addresses(text: &str, v6: bool, list: &str) -> Result<Self, String> {
         let mut addresses = Vec::new();
         for item in list.trim_start_matches("//").trim_start_matches('/').split(',') {
-            let (host, port) = split_port(item, 443)?;
+            let (host, port) = split_port(item, (443, 1))?;
             let ip: IpAddr = if v6 {
                 host.parse::<Ipv6Addr>()
                     .map_err(|_| format!("{} is not an IPv6 address", quote(host)))?
@@ -177,7 +202,7 @@ impl Target {
 }
 
 /// Splits `host:port`, `[v6]:port`, `host`.
-fn split_port(text: &str, default: u16) -> Result<(&str, u16), String> {
+fn split_port(text: &str, (default, least): (u16, u16)) -> Result<(&str, u16), String> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or("a \"[\" is not closed")?;
         match rest {
@@ -196,8 +221,8 @@ fn split_port(text: &str, default: u16) -> Result<(&str, u16), String> {
     match port {
         None => Ok((host, default)),
         Some(port) => match port.parse::<u16>() {
-            Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => Ok((host, number)),
-            _ => Err(format!("{} is not a port from 1 to 65535", quote(port))),
+            Ok(number) if number >= least && port.bytes().all(|b| b.is_ascii_digit()) => Ok((host, number)),
+            _ => Err(format!("{} is not a port from {least} to 65535", quote(port))),
         },
     }
 }
@@ -229,6 +254,21 @@ mod tests {
         assert_eq!(addresses("unix-abstract:x"), ["unix-abstract:x"]);
         let target = Target::parse("https://[::1]:8443").unwrap();
         assert_eq!((&*target.authority, &*target.server_name), ("[::1]:8443", "::1"));
+    }
+
+    #[test]
+    fn without_a_scheme_grpc_reads_a_name() {
+        let read = |text: &str| Target::grpc(text).unwrap();
+        assert_eq!(read("localhost:1").endpoint, Endpoint::Host("localhost".into(), 1));
+        assert_eq!(read("localhost:0").endpoint, Endpoint::Host("localhost".into(), 0));
+        assert_eq!(read("greeter").endpoint, Endpoint::Host("greeter".into(), 443));
+        assert_eq!(read("dns:///a:1").endpoint, Endpoint::Host("a".into(), 1));
+        let local = read("[::1]:5");
+        assert_eq!((&*local.text, &*local.authority, local.tls), ("[::1]:5", "[::1]:5", Scheme::Open));
+        for bad in ["", "http://a:1", "xds:///a", "a:99999", "ipv4:x:1"] {
+            let error = Target::grpc(bad).unwrap_err().to_string();
+            assert!(error.contains("expected host:port, dns:///"), "{bad:?}: {error}");
+        }
     }
 
     #[test]

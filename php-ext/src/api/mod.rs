@@ -32,8 +32,8 @@ use crate::zend::class::register_enum;
 
 /// MINIT, for `#[php(startup = …)]`: the enums, and the classes without Rust data, which
 /// `ModuleBuilder` would not register as the stubs have them. 0 is success.
-pub(crate) extern "C" fn startup(_: i32, _: i32) -> i32 {
-    let failure = match std::panic::catch_unwind(register) {
+pub(crate) extern "C" fn startup(_: i32, module: i32) -> i32 {
+    let failure = match std::panic::catch_unwind(|| register(module)) {
         Ok(Ok(())) => return 0,
         Ok(Err(error)) => error.to_string(),
         Err(panic) => panic_message(&*panic),
@@ -42,12 +42,12 @@ pub(crate) extern "C" fn startup(_: i32, _: i32) -> i32 {
     -1
 }
 
-fn register() -> ext_php_rs::error::Result<()> {
+fn register(module: i32) -> ext_php_rs::error::Result<()> {
     register_enum::<status_code::StatusCode>()?;
     register_enum::<method_kind::MethodKind>()?;
     register_enum::<connectivity_state::ConnectivityState>()?;
     register_enum::<compression::Compression>()?;
     exceptions::register()?;
     status::register()?;
-    crate::compat::register()
+    crate::compat::register(module)
 }

@@ -5,14 +5,20 @@ use std::rc::Rc;
 
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
-use ext_php_rs::types::{ZendHashTable, ZendStr};
-use viaduct::client::{Channel as Core, ChannelOptions, Target};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+use viaduct::client::{Channel as Core, Connectivity, Target};
 
-use super::exceptions::{expecting, invalid_argument};
+use super::arguments;
+use super::channel_credentials::ChannelCredentials;
+use super::exceptions::{expecting, invalid_argument, runtime};
 use super::link::Link;
+use super::timeval::Timeval;
+use super::{ini, pool};
 use crate::errors::Thrown;
-use crate::zend::call::{Call, handler};
+use crate::scheduler::{self, wait};
+use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
+use crate::zend::object::Object;
 
 /// A reference to a channel, until it is closed.
 pub(crate) struct Channel {
@@ -41,27 +47,146 @@ impl Class for Channel {
             let a = call.arguments(2..=2)?;
             Ok((a.get::<&ZendStr>(0)?, a.get::<&ZendHashTable>(1)?))
         };
-        let (target, _) = expecting("Channel expects a string and an array", read())?;
+        let (target, array) = expecting("Channel expects a string and an array", read())?;
         let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
-        let parsed = parse(&target).map_err(|e| invalid_argument(&e.to_string()))?;
-        let core = Core::new(parsed, None, ChannelOptions::default())
-            .map_err(|e| invalid_argument(&e.to_string()))?;
-        let link = Link { core, target, secure: false, call_credentials: None };
-        Ok(Self { link: RefCell::new(Some(Rc::new(link))) })
+        ini::first_use();
+        let link = open(target, array)?;
+        Ok(Self { link: RefCell::new(Some(link)) })
     }
 
     fn methods() -> Methods {
-        vec![(FunctionBuilder::new("close", handler!(close)), MethodFlags::Public)]
+        let public = MethodFlags::Public;
+        vec![
+            (FunctionBuilder::new("getTarget", handler!(get_target)), public),
+            (
+                FunctionBuilder::new("getConnectivityState", handler!(get_connectivity_state))
+                    .arg(untyped("try_to_connect").default("false"))
+                    .required_args(0),
+                public,
+            ),
+            (
+                FunctionBuilder::new("watchConnectivityState", handler!(watch_connectivity_state))
+                    .arg(untyped("last_state"))
+                    .arg(untyped("deadline")),
+                public,
+            ),
+            (FunctionBuilder::new("close", handler!(close)), public),
+        ]
     }
 }
 
-/// Reads a target as gRPC does: without a scheme it is a name to resolve.
-fn parse(text: &str) -> Result<Target, viaduct::error::InvalidArgument> {
-    let known = ["dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:"];
-    if known.iter().any(|scheme| text.starts_with(scheme)) {
-        return Target::parse(text);
+/// The channel to `target`: from the pool, where it may be.
+fn open(target: String, array: &ZendHashTable) -> Result<Rc<Link>, Thrown> {
+    let credentials = credentials(array)?;
+    let force_new = array.get("force_new").is_some_and(is_true);
+    let bound = match array.get("grpc_target_persist_bound").map(Zval::dereference) {
+        None => None,
+        Some(bound) => {
+            let bound = bound.long().ok_or_else(|| invalid_argument("plist_bound must be a number"))?;
+            // −1 is the official extension's "not given".
+            usize::try_from(bound).ok()
+        }
+    };
+    let given = arguments::read(array)?;
+    let settings = arguments::settings(&given)?;
+    let refused = |error: viaduct::error::InvalidArgument| invalid_argument(&error.to_string());
+    let name = settings.server_name.as_deref();
+    let tls = credentials.map(|c| c.tls_for(name)).transpose().map_err(refused)?;
+    let key = pool::Key {
+        target: target.clone(),
+        arguments: given,
+        credentials: tls.as_ref().map(|tls| tls.fingerprint()),
+        xds: credentials.is_some_and(|c| c.xds),
+    };
+    let call_credentials = credentials.and_then(|c| c.call_credentials.clone());
+    let poolable = !force_new && call_credentials.is_none();
+    let make = || {
+        let secure = tls.is_some();
+        let core =
+            Core::new(Target::grpc(&target).map_err(refused)?, tls, settings.options).map_err(refused)?;
+        Ok(Link::new(core, target, secure, call_credentials))
+    };
+    if poolable { pool::get(key, bound, make) } else { make() }
+}
+
+/// The credentials in the array; none, and null, are plaintext.
+fn credentials(array: &ZendHashTable) -> Result<Option<&ChannelCredentials>, Thrown> {
+    let Some(value) = array.get("credentials").map(Zval::dereference).filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    Object::of(value)
+        .and_then(Object::rust::<ChannelCredentials>)
+        .map(Some)
+        .ok_or_else(|| invalid_argument("credentials must be a ChannelCredentials object"))
+}
+
+fn is_true(value: &Zval) -> bool {
+    let value = value.dereference();
+    value.bool().or_else(|| value.long().map(|n| n != 0)).unwrap_or(false)
+}
+
+/// The state's number: one of the `CHANNEL_…`.
+fn number(state: Connectivity) -> i64 {
+    match state {
+        Connectivity::Idle => 0,
+        Connectivity::Connecting => 1,
+        Connectivity::Ready => 2,
+        Connectivity::TransientFailure => 3,
+        Connectivity::Shutdown => 4,
     }
-    Target::parse(&format!("dns:///{text}"))
+}
+
+/// The state of a number. Numbers of no state are those of a state that has gone.
+fn state(number: i64) -> Option<Connectivity> {
+    use Connectivity::{Connecting, Idle, Ready, Shutdown, TransientFailure};
+    [Idle, Connecting, Ready, TransientFailure, Shutdown]
+        .into_iter()
+        .find(|state| self::number(*state) == number)
+}
+
+/// The link of the object whose method is called. The message is the official extension's, to the
+/// missing spaces.
+fn link(call: Call<'_>, what: &str) -> Result<Rc<Link>, Thrown> {
+    let link = call.this::<Channel>()?.link();
+    link.ok_or_else(|| runtime(&format!("{what}Channel is already closed.")))
+}
+
+fn get_target(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(crate::zend::string(link(call, "getTarget error.")?.target.as_bytes()))
+}
+
+fn get_connectivity_state(call: Call<'_>) -> Result<i64, Thrown> {
+    let link = link(call, "getConnectivityState error.")?;
+    let read = || call.arguments(0..=1)?.get_or(0, false);
+    let connect = expecting("getConnectivityState expects a bool", read())?;
+    if !connect {
+        return Ok(number(link.core.state(false)));
+    }
+    let state = scheduler::scheduler()?.reactor.block_on(async { link.core.state(true) });
+    Ok(number(state))
+}
+
+fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
+    let link = link(call, "watchConnectivityState error")?;
+    let read = || {
+        let a = call.arguments(2..=2)?;
+        Ok((a.get::<i64>(0)?, *a.get::<Instance<'_, Timeval>>(1)?))
+    };
+    let (last, deadline) = expecting("watchConnectivityState expects 1 long 1 timeval", read())?;
+    let Some(last) = state(last) else { return Ok(true) };
+    let core = link.core.clone();
+    let scheduler = scheduler::scheduler()?;
+    wait(&scheduler, async move {
+        let changed = core.changed(last);
+        match deadline.remaining() {
+            None => {
+                changed.await;
+                true
+            }
+            Some(left) => tokio::time::timeout(left, changed).await.is_ok(),
+        }
+    })
 }
 
 fn close(call: Call<'_>) -> Result<(), Thrown> {

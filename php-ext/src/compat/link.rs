@@ -1,10 +1,15 @@
 //! What a `Grpc\Channel` refers to.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use viaduct::client::Channel;
 
 use super::call_credentials::CallCredentialsValue;
+
+thread_local! {
+    static OPEN: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A channel of the core. Several PHP objects share it where it comes from the pool.
 pub(crate) struct Link {
@@ -16,4 +21,28 @@ pub(crate) struct Link {
     /// Those of composite channel credentials. A link that has some is never pooled: they belong to
     /// the request.
     pub(crate) call_credentials: Option<Rc<CallCredentialsValue>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        core: Channel,
+        target: String,
+        secure: bool,
+        call_credentials: Option<Rc<CallCredentialsValue>>,
+    ) -> Rc<Self> {
+        OPEN.set(OPEN.get() + 1);
+        Rc::new(Self { core, target, secure, call_credentials })
+    }
+
+    /// How many there are in this thread.
+    pub(crate) fn open() -> usize {
+        OPEN.get()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The end of the thread takes the pool, and the number before it maybe.
+        let _ = OPEN.try_with(|open| open.set(open.get().saturating_sub(1)));
+    }
 }

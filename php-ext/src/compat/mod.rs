@@ -3,18 +3,27 @@
 //! The classes are open, their methods show no types, and their exceptions are those of SPL, because
 //! the libraries on top extend and override them so. A class' constructor may therefore never run:
 //! methods of such an object throw.
+//!
+//! Several objects of `Grpc\Channel` may refer to one [`link`], which the [`pool`] keeps beyond the
+//! request.
 
+pub(crate) mod arguments;
 pub(crate) mod batch;
 pub(crate) mod call;
 pub(crate) mod call_credentials;
 pub(crate) mod channel;
+pub(crate) mod channel_credentials;
 pub(crate) mod client_call;
 pub(crate) mod constants;
 pub(crate) mod exceptions;
+pub(crate) mod info;
+pub(crate) mod ini;
 pub(crate) mod interrupts;
 pub(crate) mod link;
+mod log;
 pub(crate) mod metadata;
 pub(crate) mod outgoing;
+pub(crate) mod pool;
 pub(crate) mod server;
 pub(crate) mod server_args;
 pub(crate) mod server_call;
@@ -23,10 +32,12 @@ pub(crate) mod timeval;
 
 use crate::zend::class::register_open;
 
-/// Registers the classes; in MINIT.
-pub(crate) fn register() -> ext_php_rs::error::Result<()> {
+/// Registers the classes and the settings; in MINIT.
+pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
+    ini::register(module);
     register_open::<timeval::Timeval>()?;
     register_open::<call_credentials::CallCredentials>()?;
+    register_open::<channel_credentials::ChannelCredentials>()?;
     register_open::<channel::Channel>()?;
     register_open::<call::Call>()?;
     register_open::<server_credentials::ServerCredentials>()?;

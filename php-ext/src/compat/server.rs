@@ -19,6 +19,7 @@ use viaduct::tls::ServerTls;
 
 use super::call::Call as GrpcCall;
 use super::exceptions::{expecting, logic, runtime};
+use super::ini;
 use super::interrupts::{self, Interrupts};
 use super::metadata;
 use super::server_args::ServerArgs;
@@ -63,6 +64,7 @@ impl Class for Server {
         let args: Result<Option<&ZendHashTable>, _> = call.arguments(0..=1).and_then(|a| a.nullable(0));
         let args = expecting("Server expects an array", args)?;
         let args = args.map(ServerArgs::read).transpose()?.unwrap_or_default();
+        ini::first_use();
         Ok(Self { args, listeners: RefCell::default(), running: RefCell::default() })
     }
 

@@ -6,9 +6,8 @@ use ext_php_rs::types::ZendHashTable;
 use viaduct::codec::Encoding;
 use viaduct::server::ServerConfig;
 
-use super::exceptions::invalid_argument;
+use super::arguments::{self, Value};
 use crate::errors::Thrown;
-use crate::zend::array::{Entries, Key};
 
 /// What the arguments say.
 pub(crate) struct ServerArgs {
@@ -33,44 +32,41 @@ impl ServerArgs {
     /// nor an integer.
     pub(crate) fn read(array: &ZendHashTable) -> Result<Self, Thrown> {
         let mut args = Self::default();
-        for (key, value) in Entries::of(array) {
-            let Key::Text(name) = key else { return Err(invalid_argument("args keys must be strings")) };
-            match value.long() {
-                Some(number) => args.set(name, number),
-                None if value.is_string() => {}
-                None => return Err(invalid_argument("args values must be int or string")),
+        for (key, value) in arguments::read(array)? {
+            if let Value::Int(number) = value {
+                args.set(&key, number);
             }
         }
         Ok(args)
     }
 
-    fn set(&mut self, name: &[u8], number: i64) {
+    fn set(&mut self, name: &str, number: i64) {
         let config = &mut self.config;
         match name {
             // −1: no limit.
-            b"grpc.max_receive_message_length" | b"grpc.max_message_length" => {
+            "grpc.max_receive_message_length" | "grpc.max_message_length" => {
                 config.max_receive = usize::try_from(number).unwrap_or(usize::MAX);
             }
-            b"grpc.max_send_message_length" => config.max_send = usize::try_from(number).ok(),
-            b"grpc.max_concurrent_streams" => {
+            "grpc.max_send_message_length" => config.max_send = usize::try_from(number).ok(),
+            "grpc.max_concurrent_streams" => {
                 config.max_concurrent_streams = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
             }
-            b"grpc.keepalive_time_ms" => config.keepalive = span(number),
-            b"grpc.keepalive_timeout_ms" => {
+            "grpc.keepalive_time_ms" => config.keepalive = span(number),
+            "grpc.keepalive_timeout_ms" => {
                 config.keepalive_timeout = span(number).unwrap_or(Duration::MAX);
             }
-            b"grpc.max_metadata_size" => {
+            "grpc.max_metadata_size" => {
                 config.max_header_list = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
             }
             // `grpc_compression_algorithm`
-            b"grpc.default_compression_algorithm" => {
+            "grpc.default_compression_algorithm" => {
                 config.encoding = match number {
                     1 => Encoding::Deflate,
                     2 => Encoding::Gzip,
                     _ => Encoding::Identity,
                 };
             }
-            b"grpc.so_reuseport" => self.share_ports = number != 0,
+            "grpc.so_reuseport" => self.share_ports = number != 0,
             _ => {}
         }
     }

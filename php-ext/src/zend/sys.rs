@@ -2,7 +2,9 @@
 
 use std::ffi::{c_char, c_int};
 
-use ext_php_rs::ffi::{HashTable, zend_class_entry, zend_object, zend_string, zend_type, zval};
+use ext_php_rs::ffi::{
+    HashTable, zend_class_entry, zend_module_entry, zend_object, zend_string, zend_type, zval,
+};
 
 /// `ZEND_ACC_READONLY`
 pub(crate) const ACC_READONLY: c_int = 1 << 7;
@@ -42,6 +44,10 @@ unsafe extern "C" {
     pub(crate) fn zend_wrong_parameter_class_or_null_error(number: u32, class: *const c_char, arg: *mut zval);
 
     pub(crate) fn zend_unexpected_extra_named_error();
+
+    pub(crate) fn zend_ini_string(name: *const c_char, length: usize, original: c_int) -> *const c_char;
+    pub(crate) fn zend_unregister_ini_entries(module: c_int);
+    pub(crate) fn display_ini_entries(module: *mut zend_module_entry);
 
     pub(crate) fn object_init_ex(out: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub(crate) fn zend_update_property(

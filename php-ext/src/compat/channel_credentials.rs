@@ -1,0 +1,247 @@
+//! `Grpc\ChannelCredentials`
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::flags::{ClassFlags, MethodFlags};
+use ext_php_rs::types::{ZendClassObject, Zval};
+use viaduct::error::{InvalidArgument, quote};
+use viaduct::tls::ClientTls;
+
+use super::call_credentials::{CallCredentials, CallCredentialsValue};
+use super::exceptions::{expecting, invalid_argument, runtime};
+use super::ini;
+use crate::errors::Thrown;
+use crate::zend::call::{Call, Instance, handler};
+use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
+
+/// What a channel proves and demands of its peer. (No `Debug`: a key must not reach a log.)
+#[derive(Clone)]
+pub(crate) struct ChannelCredentials {
+    pub(crate) tls: ClientTls,
+    /// What `tls` is made of, to make it once more with another name.
+    material: Rc<Material>,
+    pub(crate) call_credentials: Option<Rc<CallCredentialsValue>>,
+    /// Whether they are those of `createXds()`.
+    pub(crate) xds: bool,
+}
+
+/// PEM texts.
+struct Material {
+    roots: Option<Arc<[u8]>>,
+    /// Chain and key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+rust_class!(ChannelCredentials, "Grpc\\ChannelCredentials");
+
+impl Class for ChannelCredentials {
+    const FLAGS: ClassFlags = OPEN;
+
+    fn methods() -> Methods {
+        let on_class = MethodFlags::Public | MethodFlags::Static;
+        vec![
+            (
+                FunctionBuilder::new("setDefaultRootsPem", handler!(set_default_roots_pem))
+                    .arg(untyped("pem_roots")),
+                on_class,
+            ),
+            (FunctionBuilder::new("isDefaultRootsPemSet", handler!(is_default_roots_pem_set)), on_class),
+            (
+                FunctionBuilder::new("invalidateDefaultRootsPem", handler!(invalidate_default_roots_pem)),
+                on_class,
+            ),
+            (FunctionBuilder::new("createDefault", handler!(create_default)), on_class),
+            (
+                FunctionBuilder::new("createSsl", handler!(create_ssl))
+                    .arg(untyped("pem_root_certs").default("null"))
+                    .arg(untyped("pem_private_key").default("null"))
+                    .arg(untyped("pem_cert_chain").default("null"))
+                    .required_args(0),
+                on_class,
+            ),
+            (
+                FunctionBuilder::new("createComposite", handler!(create_composite))
+                    .arg(untyped("channel_creds"))
+                    .arg(untyped("call_creds")),
+                on_class,
+            ),
+            (FunctionBuilder::new("createInsecure", handler!(create_insecure)), on_class),
+            (
+                FunctionBuilder::new("createXds", handler!(create_xds)).arg(untyped("fallback_creds")),
+                on_class,
+            ),
+        ]
+    }
+}
+
+type Object = ZBox<ZendClassObject<ChannelCredentials>>;
+
+impl ChannelCredentials {
+    /// TLS with the name `name` in the target's place, if there is one.
+    pub(crate) fn tls_for(&self, name: Option<&str>) -> Result<ClientTls, InvalidArgument> {
+        match name {
+            None => Ok(self.tls.clone()),
+            Some(_) => self.material.tls(name),
+        }
+    }
+}
+
+impl Material {
+    fn tls(&self, name: Option<&str>) -> Result<ClientTls, InvalidArgument> {
+        let identity = self.identity.as_ref().map(|(chain, key)| (&**chain, &**key));
+        ClientTls::new(self.roots.as_deref(), identity, name)
+    }
+
+    fn credentials(self) -> Result<ChannelCredentials, InvalidArgument> {
+        let tls = self.tls(None)?;
+        Ok(ChannelCredentials { tls, material: Rc::new(self), call_credentials: None, xds: false })
+    }
+}
+
+/// What `setDefaultRootsPem()` has set, for the whole process.
+static DEFAULT_ROOTS: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
+
+fn default_roots() -> Option<Arc<[u8]>> {
+    DEFAULT_ROOTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn set_default_roots(roots: Option<Arc<[u8]>>) {
+    *DEFAULT_ROOTS.lock().unwrap_or_else(PoisonError::into_inner) = roots;
+}
+
+fn set_default_roots_pem(call: Call<'_>) -> Result<(), Thrown> {
+    let read = || call.arguments(1..=1)?.get::<&[u8]>(0);
+    let roots = expecting("setDefaultRootsPem expects 1 string", read())?;
+    // The libraries on top set the same text in every request.
+    if default_roots().as_deref() != Some(roots) {
+        set_default_roots(Some(roots.into()));
+    }
+    Ok(())
+}
+
+fn is_default_roots_pem_set(call: Call<'_>) -> Result<bool, Thrown> {
+    call.no_arguments()?;
+    Ok(default_roots().is_some())
+}
+
+fn invalidate_default_roots_pem(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    set_default_roots(None);
+    Ok(())
+}
+
+/// The roots where none are given: those of `setDefaultRootsPem()`, else those in the file that
+/// GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names; none for the system's.
+fn roots() -> Result<Option<Arc<[u8]>>, InvalidArgument> {
+    if let Some(roots) = default_roots() {
+        return Ok(Some(roots));
+    }
+    let Some(path) = std::env::var_os("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH").filter(|path| !path.is_empty())
+    else {
+        return Ok(None);
+    };
+    let text = std::fs::read(&path).map_err(|error| {
+        let path = quote(&path.to_string_lossy());
+        InvalidArgument::new(format!(
+            "the root certificates cannot be read from {path} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH): {error}"
+        ))
+    })?;
+    Ok(Some(text.into()))
+}
+
+/// Credentials without a certificate of our own. The last ones are kept: roots are some hundred
+/// certificates, and most programs make such credentials in every request.
+fn anonymous(roots: Option<Arc<[u8]>>) -> Result<ChannelCredentials, InvalidArgument> {
+    thread_local! {
+        static LAST: RefCell<Option<(Option<Arc<[u8]>>, ClientTls)>> = const { RefCell::new(None) };
+    }
+    let known =
+        LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| *of == roots).map(|(_, tls)| tls.clone()));
+    let material = Material { roots, identity: None };
+    let tls = match known {
+        Some(tls) => tls,
+        None => {
+            let tls = material.tls(None)?;
+            LAST.set(Some((material.roots.clone(), tls.clone())));
+            tls
+        }
+    };
+    Ok(ChannelCredentials { tls, material: Rc::new(material), call_credentials: None, xds: false })
+}
+
+fn create_ssl(call: Call<'_>) -> Result<Object, Thrown> {
+    let read = || {
+        let a = call.arguments(0..=3)?;
+        Ok((a.nullable::<&[u8]>(0)?, a.nullable::<&[u8]>(1)?, a.nullable::<&[u8]>(2)?))
+    };
+    let (given, key, chain) = expecting("createSsl expects 3 optional strings", read())?;
+    ini::first_use();
+    // An empty text is as good as none in the official extension.
+    let [given, key, chain] = [given, key, chain].map(|text| text.filter(|text| !text.is_empty()));
+    let make = || {
+        let roots = match given {
+            Some(given) => Some(given.into()),
+            None => roots()?,
+        };
+        match (key, chain) {
+            (None, None) => anonymous(roots),
+            (Some(key), Some(chain)) => {
+                Material { roots, identity: Some((chain.to_vec(), key.to_vec())) }.credentials()
+            }
+            (Some(_), None) => Err(InvalidArgument::new(
+                "createSsl: pem_private_key is given without pem_cert_chain; expected both, or neither",
+            )),
+            (None, Some(_)) => Err(InvalidArgument::new(
+                "createSsl: pem_cert_chain is given without pem_private_key; expected both, or neither",
+            )),
+        }
+    };
+    make().map(Class::into_object).map_err(|e| invalid_argument(&e.to_string()))
+}
+
+fn create_default(call: Call<'_>) -> Result<Object, Thrown> {
+    call.no_arguments()?;
+    ini::first_use();
+    let credentials = roots().and_then(anonymous).map_err(|e| invalid_argument(&e.to_string()))?;
+    application_default(credentials).map(Class::into_object)
+}
+
+/// Adds Google's application default credentials to TLS.
+///
+/// SEAM: finding them is the core's (`viaduct::tls`), which does not do it yet.
+fn application_default(_: ChannelCredentials) -> Result<ChannelCredentials, Thrown> {
+    Err(runtime(
+        "createDefault: Google application default credentials are not supported yet; expected createSsl() \
+         with createComposite() and CallCredentials::createFromPlugin(), as google/auth makes them",
+    ))
+}
+
+fn create_composite(call: Call<'_>) -> Result<Object, Thrown> {
+    let read = || {
+        let a = call.arguments(2..=2)?;
+        Ok((a.get::<Instance<'_, ChannelCredentials>>(0)?, a.get::<Instance<'_, CallCredentials>>(1)?))
+    };
+    let (channel, call) = expecting("createComposite expects 2 Credentials", read())?;
+    let mut credentials = channel.clone();
+    credentials.call_credentials = Some(match &channel.call_credentials {
+        Some(first) => CallCredentialsValue::composite(first, &call.value),
+        None => Rc::clone(&call.value),
+    });
+    Ok(credentials.into_object())
+}
+
+fn create_insecure(call: Call<'_>) -> Result<Zval, Thrown> {
+    call.no_arguments()?;
+    Ok(Zval::null())
+}
+
+/// There are no targets of ours for which the fallback would not be taken.
+fn create_xds(call: Call<'_>) -> Result<Object, Thrown> {
+    let read = || call.arguments(1..=1)?.get::<Instance<'_, ChannelCredentials>>(0);
+    let fallback = expecting("createXds expects a fallback credentials", read())?;
+    Ok(ChannelCredentials { xds: true, ..fallback.clone() }.into_object())
+}
