@@ -192,6 +192,7 @@ impl ServerCall {
     }
 
     /// Sends the response's headers with `metadata`; without it they go with the first message.
+    /// A `grpc-encoding` in it stands in [`encoding`](Self::encoding)'s place.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ impl Ground {
         if encoding == Encoding::Identity { self.plain.clone() } else { self.compressed.clone() }
     }
 
-    /// The headers of a response with `metadata`.
+    /// The headers of a response with `metadata`, which may name an encoding of its own.
     pub(super) fn with_headers(&self, mut metadata: HeaderMap, encoding: Encoding) -> HeaderMap {
         insert(&mut metadata, encoding);
         metadata
@@ -51,7 +51,7 @@ impl Ground {
 
 fn insert(headers: &mut HeaderMap, encoding: Encoding) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    if encoding != Encoding::Identity {
+    if encoding != Encoding::Identity && !headers.contains_key(&GRPC_ENCODING) {
         headers.insert(&GRPC_ENCODING, HeaderValue::from_static(encoding.name()));
     }
     headers.insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
