@@ -203,13 +203,18 @@ impl Channel {
         Call::new(self.hub(), method, request, options)
     }
 
-    /// What the connection is doing. With `connect`, one is made where there is none; this must then be
-    /// called on the reactor.
+    /// What the connection is doing. With `connect`, one is made where there is none, and after a failure
+    /// once the pause is over; this must then be called on the reactor.
     pub fn state(&self, connect: bool) -> Connectivity {
         let hub = self.hub();
         let mut state = hub.lock();
         let now = state.connectivity();
-        if connect && now == Connectivity::Idle {
+        let due = match &state.phase {
+            Phase::Idle => true,
+            Phase::Failed { retry_at, .. } => *retry_at <= Instant::now(),
+            Phase::Connecting | Phase::Ready(_) => false,
+        };
+        if connect && due && !state.closed {
             hub.connect(&mut state);
         }
         now

@@ -69,6 +69,9 @@ impl Target {
         match text.split_once(':').map_or("", |(scheme, _)| scheme) {
             "dns" | "ipv4" | "ipv6" | "unix" | "unix-abstract" => Self::read(text, EXPECTED_GRPC),
             "xds" => Err(wrong("xds is not supported")),
+            scheme if text.contains("://") => {
+                Err(wrong(&format!("the scheme {} is not known", quote(scheme))))
+            }
             _ => Self::host(text, text, (443, 0), Scheme::Open).map_err(|why| wrong(&why)),
         }
     }
@@ -195,8 +198,22 @@ impl Target {
                 let found = tokio::net::lookup_host((host.as_str(), *port))
                     .await
                     .map_err(|error| format!("the name {} does not resolve: {error}", quote(host)))?;
-                Ok(found.map(Address::Tcp).collect())
+                let mut found: Vec<_> = found.collect();
+                if host.eq_ignore_ascii_case("localhost") {
+                    both_loopbacks(&mut found, *port);
+                }
+                Ok(found.into_iter().map(Address::Tcp).collect())
             }
+        }
+    }
+}
+
+/// Adds the loopback address of the family that is missing: "localhost" means both (RFC 6761, section
+/// 6.3), but many a hosts file has one.
+fn both_loopbacks(found: &mut Vec<SocketAddr>, port: u16) {
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        if !found.iter().any(|address| address.is_ipv4() == ip.is_ipv4()) {
+            found.push(SocketAddr::new(ip, port));
         }
     }
 }
@@ -269,6 +286,18 @@ mod tests {
             let error = Target::grpc(bad).unwrap_err().to_string();
             assert!(error.contains("expected host:port, dns:///"), "{bad:?}: {error}");
         }
+    }
+
+    #[test]
+    fn localhost_is_both_families() {
+        let list = |given: &[&str]| {
+            let mut found = given.iter().map(|text| text.parse().unwrap()).collect();
+            both_loopbacks(&mut found, 5);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(list(&["127.0.0.1:5"]), ["127.0.0.1:5", "[::1]:5"]);
+        assert_eq!(list(&["[::1]:5"]), ["[::1]:5", "127.0.0.1:5"]);
+        assert_eq!(list(&["[::1]:5", "127.0.0.2:5"]), ["[::1]:5", "127.0.0.2:5"]);
     }
 
     #[test]

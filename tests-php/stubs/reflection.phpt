@@ -8,8 +8,10 @@ pcre.jit=0
 <?php
 require __DIR__ . '/../support/stubs.php';
 
-foreach (compareWithStubs(__DIR__ . '/../../php-ext/stubs') as $difference) {
-    echo $difference, "\n";
+foreach (['Viaduct' => '', 'Grpc' => '/grpc'] as $namespace => $directory) {
+    foreach (compareWithStubs(__DIR__ . "/../../php-ext/stubs$directory", $namespace) as $difference) {
+        echo $difference, "\n";
+    }
 }
 ?>
 DONE

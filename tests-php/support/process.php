@@ -30,7 +30,9 @@ class Process
         }
         stream_set_blocking($this->pipes[1], false);
         $this->pid = proc_get_status($this->handle)['pid'];
-        register_shutdown_function($this->stop(...));
+        $owner = getmypid();
+        // Not in children that the test forks.
+        register_shutdown_function(fn() => getmypid() === $owner ? $this->stop() : null);
     }
 
     public function write(string $line): void

@@ -6,15 +6,14 @@
  * The stub files are PHP. They are loaded under another namespace, so that Reflection can look at both.
  */
 
-const STUBS = 'ViaductStub';
-const LOADED = 'Viaduct';
+const STUB = 'Stub';
 
-/** Loads every stub file under the namespace ViaductStub. */
+/** Loads every stub file under the namespace ViaductStub or GrpcStub. */
 function loadStubs(string $directory): void
 {
     foreach (glob($directory . '/*.stub.php') as $file) {
         $code = file_get_contents($file);
-        $code = preg_replace('/^namespace Viaduct;$/m', 'namespace ' . STUBS . ';', $code, -1, $count);
+        $code = preg_replace('/^namespace (Viaduct|Grpc);$/m', 'namespace $1' . STUB . ';', $code, -1, $count);
         if ($count === 1) {
             eval('?>' . $code);
         }
@@ -114,17 +113,17 @@ function literal(mixed $value): string
 
 function plain(string $name): string
 {
-    return preg_replace('/(^|(?<=[?|&, (]))' . STUBS . '\\\\/', LOADED . '\\', $name);
+    return preg_replace('/(^|(?<=[?|&, (]))(Viaduct|Grpc)' . STUB . '\\\\/', '$2\\', $name);
 }
 
 /**
  * @return list<string> the differences
  */
-function compareWithStubs(string $directory): array
+function compareWithStubs(string $directory, string $namespace = 'Viaduct'): array
 {
     loadStubs($directory);
-    $wanted = describeNamespace(STUBS, false);
-    $found = describeNamespace(LOADED, true);
+    $wanted = describeNamespace($namespace . STUB, false);
+    $found = describeNamespace($namespace, true);
     $differences = [];
     foreach ($wanted as $name => $text) {
         if (!isset($found[$name])) {

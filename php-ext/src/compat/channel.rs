@@ -175,6 +175,10 @@ fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
     };
     let (last, deadline) = expecting("watchConnectivityState expects 1 long 1 timeval", read())?;
     let Some(last) = state(last) else { return Ok(true) };
+    if deadline.remaining().is_some_and(|left| left.is_zero()) {
+        // Nothing happens in no time: not even a connection to this machine.
+        return Ok(link.core.state(false) != last);
+    }
     let core = link.core.clone();
     let scheduler = scheduler::scheduler()?;
     wait(&scheduler, async move {

@@ -55,7 +55,7 @@ impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Ours only: the libraries under us say a lot.
         let ours = |name: &str| metadata.target().split("::").next() == Some(name);
-        metadata.is_event() && *metadata.level() <= self.level && (ours("viaduct") || ours("grpc"))
+        !metadata.is_span() && *metadata.level() <= self.level && (ours("viaduct") || ours("grpc"))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

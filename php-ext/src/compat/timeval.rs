@@ -184,7 +184,7 @@ fn subtract(call: Call<'_>) -> Result<Object, Thrown> {
 
 fn compare(call: Call<'_>) -> Result<i64, Thrown> {
     let [a, b] = others(call, "compare expects two Timevals")?;
-    Ok(a.micros.cmp(&b.micros) as i64)
+    Ok(a.micros().cmp(&b.micros()) as i64)
 }
 
 fn similar(call: Call<'_>) -> Result<bool, Thrown> {
@@ -219,7 +219,7 @@ fn sleep_until(call: Call<'_>) -> Result<(), Thrown> {
     };
     match scheduler::running() {
         // Calls go on meanwhile.
-        Some(scheduler) => wait(&scheduler, tokio::time::sleep(left)),
+        Some(scheduler) => wait(&scheduler, async move { tokio::time::sleep(left).await }),
         None => {
             std::thread::sleep(left);
             Ok(())
