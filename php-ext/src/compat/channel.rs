@@ -27,7 +27,7 @@ const CLOCK: Duration = Duration::from_millis(1);
 
 /// A reference to a channel, until it is closed.
 pub(crate) struct Channel {
-    link: RefCell<Option<Rc<Link>>>,
+    link: Rc<RefCell<Option<Rc<Link>>>>,
 }
 
 rust_class!(Channel, "Grpc\\Channel");
@@ -36,6 +36,11 @@ impl Channel {
     /// What the object refers to; `None` once it is closed.
     pub(crate) fn link(&self) -> Option<Rc<Link>> {
         self.link.borrow().clone()
+    }
+
+    /// Where it says so once it is closed.
+    pub(crate) fn slot(&self) -> Rc<RefCell<Option<Rc<Link>>>> {
+        Rc::clone(&self.link)
     }
 }
 
@@ -56,7 +61,7 @@ impl Class for Channel {
         let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
         ini::first_use();
         let link = open(target, array)?;
-        Ok(Self { link: RefCell::new(Some(link)) })
+        Ok(Self { link: Rc::new(RefCell::new(Some(link))) })
     }
 
     fn methods() -> Methods {

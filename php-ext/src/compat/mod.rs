@@ -22,6 +22,7 @@ pub(crate) mod interrupts;
 pub(crate) mod link;
 mod log;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod server;
@@ -35,6 +36,7 @@ use crate::zend::class::register_open;
 /// Registers the classes and the settings; in MINIT.
 pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
     ini::register(module);
+    names::register();
     register_open::<timeval::Timeval>()?;
     register_open::<call_credentials::CallCredentials>()?;
     register_open::<channel_credentials::ChannelCredentials>()?;
