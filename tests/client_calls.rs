@@ -203,3 +203,50 @@ async fn the_head_of_a_request() {
     assert_eq!(bare.uri.authority().unwrap().as_str(), &target[7..]);
     assert!(!bare.headers.contains_key("grpc-timeout") && !bare.headers.contains_key("grpc-encoding"));
 }
+
+#[tokio::test]
+async fn a_call_that_is_prepared_begins_when_it_is_told_to() {
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let channel = to(server.addr);
+    let call = channel.prepare(method(), Some(framed(b"hello")), within(10.0));
+    assert_eq!(call.connected_peer(), None);
+    assert_eq!(server.stats().streams, 0);
+    call.begin().await;
+    assert!(call.end().is_none() && call.is_half_closed());
+    assert_eq!(call.connected_peer().as_deref(), Some(&*format!("ipv4:{}", server.addr)));
+    let message = call.in_time(call.recv()).await.flatten().unwrap();
+    assert_eq!(&message.into_bytes()[..], b"hello");
+    assert_eq!(call.in_time(call.wait_end()).await.unwrap().0.code(), Code::Ok);
+    // As with all calls, head and request leave together.
+    assert_eq!(server.frames().first().map(|stream| (stream.headers, stream.data)), Some((1, 1)));
+}
+
+#[tokio::test]
+async fn a_prepared_call_ends_at_its_deadline_or_as_it_is_told() {
+    let server = WrongServer::start(Behaviour::Silence).unwrap();
+    let channel = to(server.addr);
+    let late = channel.prepare(method(), Some(framed(b"hello")), within(0.2));
+    late.begin().await;
+    assert!(late.in_time(late.recv()).await.is_none());
+    assert_eq!(late.end().unwrap().0.code(), Code::DeadlineExceeded);
+    // One whose deadline has passed is not sent.
+    let passed = channel.prepare(method(), None, within(0.0));
+    passed.begin().await;
+    assert_eq!(passed.end().unwrap().0.code(), Code::DeadlineExceeded);
+    let ended = channel.prepare(method(), None, within(10.0));
+    ended.end_with(viaduct::Status::aborted("told so"));
+    ended.begin().await;
+    assert!(ended.recv().await.is_none());
+    assert_eq!(ended.end().unwrap().0.message(), "told so");
+    assert_eq!(server.stats().streams, 1);
+}
+
+#[tokio::test]
+async fn a_call_names_an_authority_of_its_own() {
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let channel = to(server.addr);
+    assert_eq!(channel.authority(), server.addr.to_string());
+    let authority = Some("other.example:1".parse().unwrap());
+    let outcome = channel.unary(method(), framed(b"hello"), CallOptions { authority, ..within(10.0) }).await;
+    assert!(is_hello(&outcome), "{:?}", outcome.status);
+}

@@ -5,7 +5,6 @@ mod server_kit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use server_kit::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -13,36 +12,14 @@ use tokio_rustls::TlsConnector;
 use viaduct::Code;
 use viaduct::server::{Inbox, Listener, Router, Server, ServerConfig};
 use viaduct::tls::{ClientTls, ServerTls, explain};
+use viaduct_testkit::certificates::{Authority, Pair};
 
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+fn server_tls(pair: &Pair, ca: Option<&str>) -> ServerTls {
+    ServerTls::new(pair.cert.as_bytes(), pair.key.as_bytes(), ca.map(str::as_bytes)).unwrap()
 }
 
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-}
-
-fn server_tls((cert, key): &(String, String), ca: Option<&str>) -> ServerTls {
-    ServerTls::new(cert.as_bytes(), key.as_bytes(), ca.map(str::as_bytes)).unwrap()
-}
-
-fn client_tls(ca: &str, id: Option<&(String, String)>, name: Option<&str>) -> ClientTls {
-    let id = id.map(|(cert, key)| (cert.as_bytes(), key.as_bytes()));
+fn client_tls(ca: &str, id: Option<&Pair>, name: Option<&str>) -> ClientTls {
+    let id = id.map(|pair| (pair.cert.as_bytes(), pair.key.as_bytes()));
     ClientTls::new(Some(ca.as_bytes()), id, name).unwrap()
 }
 
@@ -62,7 +39,7 @@ async fn dial(
 #[tokio::test]
 async fn tls_with_given_roots() {
     let authority = Authority::new("ours");
-    let server = over_tls(server_tls(&authority.issue(|_| {}), None));
+    let server = over_tls(server_tls(&authority.issue(&["localhost"]), None));
     assert!(server.handle.targets()[0].starts_with("https://127.0.0.1:"));
     let stream = dial(&server, &client_tls(&authority.pem, None, None)).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -74,7 +51,7 @@ async fn tls_with_given_roots() {
 #[tokio::test]
 async fn a_bad_certificate_is_named() {
     let authority = Authority::new("ours");
-    let good = over_tls(server_tls(&authority.issue(|_| {}), None));
+    let good = over_tls(server_tls(&authority.issue(&["localhost"]), None));
     let said = async |server: &Fixture, tls: &ClientTls| explain(&dial(server, tls).await.unwrap_err());
     let stranger = client_tls(&Authority::new("stranger").pem, None, None);
     assert!(said(&good, &stranger).await.contains("unknown issuer"));
@@ -83,8 +60,7 @@ async fn a_bad_certificate_is_named() {
     let named = client_tls(&authority.pem, None, Some("other.example"));
     let text = said(&good, &named).await;
     assert!(text.contains("wanted other.example, it is for localhost"), "{text}");
-    let old = authority.issue(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 31));
-    let expired = over_tls(server_tls(&old, None));
+    let expired = over_tls(server_tls(&authority.expired("localhost"), None));
     let text = said(&expired, &client_tls(&authority.pem, None, None)).await;
     assert!(text.contains("has expired: it was valid until 2020-01-31"), "{text}");
     eventually(|| good.handle.counts().tls_failed == 3).await;
@@ -93,11 +69,13 @@ async fn a_bad_certificate_is_named() {
 #[tokio::test]
 async fn mutual_tls_wants_a_certificate_of_the_right_issuer() {
     let (ours, clients) = (Authority::new("ours"), Authority::new("theirs"));
-    let server = over_tls(server_tls(&ours.issue(|_| {}), Some(&clients.pem)));
-    let known = client_tls(&ours.pem, Some(&clients.issue(|_| {})), None);
+    let server = over_tls(server_tls(&ours.issue(&["localhost"]), Some(&clients.pem)));
+    let known = client_tls(&ours.pem, Some(&clients.issue(&["localhost"])), None);
     let mut client = Client::over(dial(&server, &known).await.unwrap()).await;
     assert_eq!(client.unary(UNARY, b"x").await.messages, [b"x"]);
-    for (identity, why) in [(None, "requires a client certificate"), (Some(ours.issue(|_| {})), "does not")] {
+    for (identity, why) in
+        [(None, "requires a client certificate"), (Some(ours.issue(&["localhost"])), "does not")]
+    {
         let tls = client_tls(&ours.pem, identity.as_ref(), None);
         let error = match dial(&server, &tls).await {
             Err(error) => error,
@@ -111,7 +89,7 @@ async fn mutual_tls_wants_a_certificate_of_the_right_issuer() {
 #[tokio::test]
 async fn without_h2_by_alpn_there_is_no_connection() {
     let authority = Authority::new("ours");
-    let server = over_tls(server_tls(&authority.issue(|_| {}), None));
+    let server = over_tls(server_tls(&authority.issue(&["localhost"]), None));
     let tls = client_tls(&authority.pem, None, None);
     for alpn in [vec![], vec![b"http/1.1".to_vec()]] {
         let mut config = (*tls.config()).clone();

@@ -15,7 +15,9 @@ final class ServerCredentials
      * @param string $cert the server's certificate chain
      * @param string $key the key that belongs to it
      * @param string|null $clientCa where given, clients must show a certificate that these have signed
+     * @param list<array{cert: string, key: string}> $more certificates for other names: a client is shown the one
+     *     for the name that it asks for (SNI), and the first where there is none
      * @throws InvalidArgumentException where a text does not parse or the key does not belong to the certificate
      */
-    public static function tls(string $cert, string $key, ?string $clientCa = null): ServerCredentials {}
+    public static function tls(string $cert, string $key, ?string $clientCa = null, array $more = []): ServerCredentials {}
 }

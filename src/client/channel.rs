@@ -494,10 +494,10 @@ async fn secure(tls: &ClientTls, host: &str, socket: Socket) -> Result<TlsStream
     let stream = TlsConnector::from(tls.config())
         .connect(name, socket)
         .await
-        .map_err(|error| format!("the TLS handshake failed: {}", tls::explain(&error)))?;
+        .map_err(|error| format!("the TLS handshake failed: {}", tls.explain(host, &error)))?;
     match stream.get_ref().1.alpn_protocol() {
         Some(tls::ALPN_H2) => Ok(stream),
-        _ => Err("the TLS handshake failed: the server did not choose HTTP/2 (ALPN \"h2\")".into()),
+        _ => Err(format!("the TLS handshake failed: {}", tls::no_h2())),
     }
 }
 

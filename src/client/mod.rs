@@ -5,11 +5,13 @@
 //! - [`method`]: which method;
 //! - [`channel`]: a connection that is made when it is needed, with its states and its backoff;
 //! - [`call`]: one call of any kind, on h2 directly;
+//! - [`google`]: the credentials that Google's libraries find by themselves;
 //! - [`answer`]: whether what came back is gRPC at all.
 
 pub mod answer;
 pub mod call;
 pub mod channel;
+pub mod google;
 pub mod method;
 pub mod options;
 pub mod target;

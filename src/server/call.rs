@@ -55,6 +55,7 @@ pub struct ServerCall(pub(super) Arc<Core>);
 pub(super) struct Begin {
     pub(super) head: Parts,
     pub(super) peer: PeerAddr,
+    pub(super) certificate: Option<Arc<[u8]>>,
     pub(super) deadline: Option<Deadline>,
     pub(super) encoding: Encoding,
 }
@@ -102,6 +103,12 @@ impl ServerCall {
     /// Who calls: `ipv4:1.2.3.4:5`, `ipv6:[::1]:5` or `unix:`.
     pub fn peer(&self) -> String {
         self.0.begin.peer.to_string()
+    }
+
+    /// The certificate that the client has shown, in DER. It comes from the roots that the server
+    /// trusts for this ([`ClientAuth`](crate::tls::ClientAuth)); `None` where none was shown.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.0.begin.certificate.as_deref()
     }
 
     /// When the call is over, if the client said so.

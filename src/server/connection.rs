@@ -46,11 +46,13 @@ pub(super) async fn run(
 ) {
     let until = Instant::now() + site.ground.config.handshake_timeout;
     let Some(tls) = tls else {
-        return serve(socket, peer, site, member, until).await;
+        return serve(socket, Peer { address: peer, certificate: None }, site, member, until).await;
     };
     let accepted = before(until, member, TlsAcceptor::from(tls.config()).accept(socket)).await;
     let why = match accepted {
         Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let peer = Peer { address: peer, certificate: shown.map(|one| one.as_ref().into()) };
             return serve(stream, peer, site, member, until).await;
         }
         Some(Ok(_)) => crate::tls::no_h2(),
@@ -78,7 +80,14 @@ async fn before<F: Future>(until: Instant, member: &mut Membership, work: F) -> 
     .await
 }
 
-async fn serve<IO>(io: IO, peer: PeerAddr, site: Arc<Site>, member: &mut Membership, until: Instant)
+/// Who is on the other side.
+struct Peer {
+    address: PeerAddr,
+    /// In DER.
+    certificate: Option<Arc<[u8]>>,
+}
+
+async fn serve<IO>(io: IO, peer: Peer, site: Arc<Site>, member: &mut Membership, until: Instant)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -92,8 +101,8 @@ where
         failed => {
             site.ground.counters.handshakes_failed.add();
             match failed {
-                Some(Err(error)) => tracing::debug!(%peer, %error, "no HTTP/2 preface"),
-                _ => tracing::debug!(%peer, "the HTTP/2 preface took too long"),
+                Some(Err(error)) => tracing::debug!(peer = %peer.address, %error, "no HTTP/2 preface"),
+                _ => tracing::debug!(peer = %peer.address, "the HTTP/2 preface took too long"),
             }
             return;
         }
@@ -115,7 +124,7 @@ where
 
 /// What a connection's task knows beside HTTP/2.
 struct Driver<'a> {
-    peer: PeerAddr,
+    peer: Peer,
     site: Arc<Site>,
     member: &'a mut Membership,
     draining: bool,
@@ -140,7 +149,7 @@ impl Driver<'_> {
         // All answers of this turn leave in one write.
         match flusher.poll_flush(cx) {
             Poll::Ready(Err(error)) => {
-                tracing::debug!(peer = %self.peer, %error, "the connection broke");
+                tracing::debug!(peer = %self.peer.address, %error, "the connection broke");
                 Poll::Ready(())
             }
             _ => step,
@@ -172,7 +181,7 @@ impl Driver<'_> {
                     if !error.is_io() && !error.is_remote() {
                         self.ground().counters.protocol_errors.add();
                     }
-                    tracing::debug!(peer = %self.peer, %error, "the connection broke");
+                    tracing::debug!(peer = %self.peer.address, %error, "the connection broke");
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -185,7 +194,7 @@ impl Driver<'_> {
             && keepalive.poll(cx).is_ready()
         {
             self.ground().counters.keepalive_timeouts.add();
-            tracing::debug!(peer = %self.peer, "the peer did not answer a PING");
+            tracing::debug!(peer = %self.peer.address, "the peer did not answer a PING");
             return Poll::Ready(());
         }
         Poll::Pending
@@ -206,7 +215,13 @@ impl Driver<'_> {
                 return request::reject(rejection, respond, self.ground());
             }
         };
-        let begin = Begin { head, peer: self.peer, deadline: asked.deadline, encoding: asked.response };
+        let begin = Begin {
+            head,
+            peer: self.peer.address,
+            certificate: self.peer.certificate.clone(),
+            deadline: asked.deadline,
+            encoding: asked.response,
+        };
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);
         let ground = Arc::clone(self.ground());
         let answer = Answer::Fresh(respond);

@@ -1,12 +1,15 @@
 //! The client's side: whom to trust, and who we are if asked.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::{fmt, io};
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use super::{ALPN_H2, explain_tls, pem, provider};
+use super::sessions::{Sessions, Verifier, try_lock};
+use super::{ALPN_H2, explain, pem, provider};
 use crate::error::{InvalidArgument, quote};
 
 /// A digest (SHA-256) of all the material of a [`ClientTls`].
@@ -20,15 +23,27 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A client's TLS credentials. Cheap to clone; clones share their session cache.
+/// A client's TLS credentials. Cheap to clone.
+///
+/// Credentials of equal material share their sessions, so that a connection resumes what another one
+/// began (TLS 1.3 tickets; TLS 1.2 tickets and session IDs): clones, and those that are made anew.
 #[derive(Clone)]
 pub struct ClientTls {
-    config: Arc<ClientConfig>,
+    shared: Arc<Shared>,
     server_name: Option<ServerName<'static>>,
     fingerprint: Fingerprint,
     roots: &'static str,
     identity: bool,
 }
+
+/// What credentials of equal material share.
+struct Shared {
+    config: Arc<ClientConfig>,
+    verifier: Arc<Verifier>,
+}
+
+/// The materials that are remembered, with their keys, after the last use of them.
+const REMEMBERED: usize = 32;
 
 impl ClientTls {
     /// Credentials from PEM texts.
@@ -47,50 +62,50 @@ impl ClientTls {
         server_name: Option<&str>,
     ) -> Result<Self, InvalidArgument> {
         let mut digest = Digest::new();
-        let roots = match ca {
-            Some(text) => {
-                let given = pem::certificates(text, "the CA certificates")?;
+        let roots = ca.map(|text| pem::certificates(text, "the CA certificates")).transpose()?;
+        match &roots {
+            Some(given) => {
                 digest.part(b"roots given");
                 given.iter().for_each(|c| digest.part(c));
-                Arc::new(pem::roots(text, "the CA certificates")?.0)
             }
-            None => {
-                digest.part(b"roots of the system");
-                system_roots()?
-            }
-        };
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| InvalidArgument::new(format!("TLS cannot be set up: {e}")))?
-            .with_root_certificates(roots);
-        let mut config = match identity {
-            Some((cert, key)) => {
-                let (chain, key) = read_identity(cert, key, "the client")?;
-                digest.part(b"identity");
-                chain.iter().for_each(|c| digest.part(c));
-                digest.part(key.secret_der());
-                builder.with_client_auth_cert(chain, key).map_err(|e| refused("the client", &e))?
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+            None => digest.part(b"roots of the system"),
+        }
+        let identity = identity.map(|(cert, key)| read_identity(cert, key, "the client")).transpose()?;
+        if let Some((chain, key)) = &identity {
+            digest.part(b"identity");
+            chain.iter().for_each(|c| digest.part(c));
+            digest.part(key.secret_der());
+        }
         let server_name = server_name.map(parse_name).transpose()?;
         if let Some(name) = &server_name {
             digest.part(b"name");
             digest.part(name.to_str().as_bytes());
         }
+        let fingerprint = digest.finish();
+        let (given, has_identity) = (roots.is_some(), identity.is_some());
         Ok(Self {
-            config: Arc::new(config),
+            shared: shared(fingerprint, || Shared::new(roots, identity))?,
             server_name,
-            fingerprint: digest.finish(),
-            roots: if ca.is_some() { "given" } else { "system" },
-            identity: identity.is_some(),
+            fingerprint,
+            roots: if given { "given" } else { "system" },
+            identity: has_identity,
         })
     }
 
     /// The configuration for [`tokio_rustls::TlsConnector`].
     pub fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.shared.config)
+    }
+
+    /// Why a handshake with `host` failed, as [`explain()`](super::explain()), with the name of an issuer that is not known.
+    pub fn explain(&self, host: &str, error: &io::Error) -> String {
+        let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) = tls
+            && let Some(issuer) = self.name_for(host).ok().and_then(|n| self.shared.verifier.stranger(&n))
+        {
+            return explain::unknown_issuer(Some(&issuer));
+        }
+        super::explain(error)
     }
 
     /// The name to ask for and to check: the override, or `host`.
@@ -122,6 +137,57 @@ impl fmt::Debug for ClientTls {
     }
 }
 
+impl Shared {
+    fn new(
+        roots: Option<Vec<CertificateDer<'static>>>,
+        identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    ) -> Result<Self, InvalidArgument> {
+        let roots = match roots {
+            Some(given) => Arc::new(pem::roots(given, "the CA certificates")?),
+            None => system_roots()?,
+        };
+        let check = WebPkiServerVerifier::builder_with_provider(roots, provider())
+            .build()
+            .map_err(|e| InvalidArgument::new(format!("the CA certificates cannot be used: {e}")))?;
+        let verifier = Arc::new(Verifier::new(check));
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| InvalidArgument::new(format!("TLS cannot be set up: {e}")))?
+            // "Dangerous" is what rustls calls every verifier that is given; this one asks rustls' own.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as _);
+        let mut config = match identity {
+            Some((chain, key)) => {
+                builder.with_client_auth_cert(chain, key).map_err(|e| refused("the client", &e))?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.resumption = Resumption::store(Arc::new(Sessions::new()));
+        Ok(Self { config: Arc::new(config), verifier })
+    }
+}
+
+/// What is remembered under `fingerprint`, or what `make` makes.
+fn shared(
+    fingerprint: Fingerprint,
+    make: impl FnOnce() -> Result<Shared, InvalidArgument>,
+) -> Result<Arc<Shared>, InvalidArgument> {
+    static KNOWN: Mutex<VecDeque<(Fingerprint, Arc<Shared>)>> = Mutex::new(VecDeque::new());
+    // A forked child may find the lock held for ever: then nothing is shared.
+    let Some(mut known) = try_lock(&KNOWN) else { return make().map(Arc::new) };
+    let found = known.iter().position(|(one, _)| *one == fingerprint).and_then(|at| known.remove(at));
+    let shared = match found {
+        Some((_, shared)) => shared,
+        None => Arc::new(make()?),
+    };
+    known.push_back((fingerprint, Arc::clone(&shared)));
+    if known.len() > REMEMBERED {
+        known.pop_front();
+    }
+    Ok(shared)
+}
+
 /// A chain and its key; `whose` completes "… certificate".
 pub(super) fn read_identity(
     cert: &[u8],
@@ -144,7 +210,7 @@ pub(super) fn refused(whose: &str, error: &rustls::Error) -> InvalidArgument {
             "{whose}'s private key cannot be used ({error}); expected RSA (2048 bits or more), ECDSA P-256 \
              or P-384, or Ed25519"
         ),
-        other => format!("{whose}'s certificate cannot be used: {}", explain_tls(other)),
+        other => format!("{whose}'s certificate cannot be used: {}", super::explain_tls(other)),
     })
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
+use super::names::Issuer;
+
 /// Why a handshake failed, as the error that the socket or the TLS layer gave.
 ///
 /// The sentence has no full stop, so that it can stand inside another.
@@ -51,6 +53,23 @@ pub(crate) fn no_h2() -> String {
     "the peer does not agree on HTTP/2 (ALPN \"h2\") over TLS".into()
 }
 
+/// What is said where a certificate does not lead to a root of ours.
+pub(super) fn unknown_issuer(issuer: Option<&Issuer>) -> String {
+    let name = match issuer {
+        Some(Issuer::Itself) => {
+            return "the peer's certificate comes from an unknown issuer: it is signed by itself, and is none \
+                    of the trusted roots"
+                .into();
+        }
+        Some(Issuer::Named(name)) => format!(", {name}"),
+        None => String::new(),
+    };
+    format!(
+        "the peer's certificate comes from an unknown issuer{name}: it does not lead to a trusted root (a CA \
+         missing on this side, or an intermediate missing on the other)"
+    )
+}
+
 fn certificate(why: &CertificateError) -> String {
     match why {
         CertificateError::Expired => "the peer's certificate has expired".into(),
@@ -65,11 +84,7 @@ fn certificate(why: &CertificateError) -> String {
             date(*not_before),
             date(*time)
         ),
-        CertificateError::UnknownIssuer => {
-            "the peer's certificate comes from an unknown issuer: it does not lead to a trusted root \
-             (a CA missing on this side, or an intermediate missing on the other)"
-                .into()
-        }
+        CertificateError::UnknownIssuer => unknown_issuer(None),
         CertificateError::NotValidForName => "the peer's certificate is for another name".into(),
         CertificateError::NotValidForNameContext { expected, presented } => {
             let has = match presented.as_slice() {
@@ -124,9 +139,10 @@ fn alert(alert: AlertDescription) -> String {
     }
 }
 
-/// `DnsName("a.example")` as rustls presents it, as `a.example`.
-fn plain(presented: &str) -> String {
-    presented.split('"').nth(1).unwrap_or(presented).to_owned()
+/// `DnsName("a.example")` and `IpAddress(10.0.0.1)`, as rustls presents them, without the wrapping.
+fn plain(presented: &str) -> &str {
+    let bare = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
+    bare.trim_matches('"')
 }
 
 /// `YYYY-MM-DD` of a point in time, in UTC. Days to a civil date after Howard Hinnant.
@@ -159,9 +175,13 @@ mod tests {
         assert!(said(CertificateError::UnknownIssuer).contains("unknown issuer"));
         let name = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("a.example").unwrap(),
-            presented: vec!["DnsName(\"b.example\")".into(), "DnsName(\"c.example\")".into()],
+            presented: vec![
+                "DnsName(\"b.example\")".into(),
+                "DnsName(\"c.example\")".into(),
+                "IpAddress(::1)".into(),
+            ],
         };
-        assert!(said(name).contains("wanted a.example, it is for b.example, c.example"));
+        assert!(said(name).contains("wanted a.example, it is for b.example, c.example, ::1"));
         let needs = explain_tls(&Error::AlertReceived(AlertDescription::CertificateRequired));
         assert!(needs.contains("requires a client certificate"));
         assert!(explain_tls(&Error::NoApplicationProtocol).contains("\"h2\""));

@@ -9,8 +9,10 @@
 
 mod client;
 mod explain;
+mod names;
 mod pem;
 mod server;
+mod sessions;
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,13 +21,14 @@ use rustls::crypto::CryptoProvider;
 pub use client::{ClientTls, Fingerprint};
 pub(crate) use explain::no_h2;
 pub use explain::{explain, explain_tls};
-pub use server::ServerTls;
+pub use server::{ClientAuth, Identity, ServerTls};
+pub(crate) use sessions::try_lock;
 
 /// The one protocol that is offered and taken.
 pub const ALPN_H2: &[u8] = b"h2";
 
 /// The cryptography under every configuration: ring.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
 }

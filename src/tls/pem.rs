@@ -38,10 +38,12 @@ pub(super) fn private_key(text: &[u8], what: &str) -> Result<PrivateKeyDer<'stat
     }
 }
 
-/// The certificates in `text` as roots of trust.
-pub(super) fn roots(text: &[u8], what: &str) -> Result<(RootCertStore, usize), InvalidArgument> {
+/// Certificates as roots of trust. `what` names the text that they come from in messages.
+pub(super) fn roots(
+    found: Vec<CertificateDer<'static>>,
+    what: &str,
+) -> Result<RootCertStore, InvalidArgument> {
     let mut store = RootCertStore::empty();
-    let found = certificates(text, what)?;
     let count = found.len();
     for (at, one) in found.into_iter().enumerate() {
         store.add(one).map_err(|e| {
@@ -52,7 +54,7 @@ pub(super) fn roots(text: &[u8], what: &str) -> Result<(RootCertStore, usize), I
             ))
         })?;
     }
-    Ok((store, count))
+    Ok(store)
 }
 
 /// Never quotes what was given: it may be a key.

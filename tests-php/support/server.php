@@ -247,16 +247,17 @@ function outcome(callable $call): void
 }
 
 /**
- * A certificate for localhost and 127.0.0.1, signed by an authority of its own.
+ * A certificate for localhost and 127.0.0.1, or for other names, signed by an authority of its own.
  *
+ * @param string $for as openssl's configuration has it for subjectAltName
  * @return array{string, string, string} the paths of the certificate, its key, and the authority's certificate
  */
-function certificate(string $directory, string $name): array
+function certificate(string $directory, string $name, string $for = 'DNS:localhost,IP:127.0.0.1'): array
 {
     [$ca, $caKey, $request, $cert, $key, $extensions] =
         array_map(fn($end) => "$directory/$name$end", ['-ca.pem', '-ca.key', '.csr', '.pem', '.key', '.ext']);
     $new = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    file_put_contents($extensions, "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n");
+    file_put_contents($extensions, "basicConstraints=CA:FALSE\nsubjectAltName=$for\n");
     openssl('req', '-x509', '-days', '2', '-subj', "/CN=$name authority", '-keyout', $caKey, '-out', $ca, ...$new);
     openssl('req', '-subj', "/CN=$name", '-keyout', $key, '-out', $request, ...$new);
     openssl('x509', '-req', '-in', $request, '-CA', $ca, '-CAkey', $caKey, '-set_serial', '1', '-days', '2',

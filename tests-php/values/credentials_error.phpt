@@ -2,6 +2,7 @@
 Credentials and ServerCredentials: what does not go together; no copies
 --EXTENSIONS--
 grpc
+openssl
 --FILE--
 <?php
 require __DIR__ . '/../support/refuse.php';
@@ -20,6 +21,22 @@ refuse(fn() => ServerCredentials::tls('', 'x'));
 refuse(fn() => ServerCredentials::tls('x', 'x', ''));
 refuse(fn() => ServerCredentials::tls('x'));
 refuse(fn() => ServerCredentials::tls(key: 'x'));
+$key = openssl_pkey_new(['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1']);
+openssl_x509_export(openssl_csr_sign(openssl_csr_new(['CN' => 'a'], $key), null, $key, 1), $cert);
+openssl_pkey_export($key, $key);
+foreach ([
+    'x',
+    ['x'],
+    [[]],
+    [['cert' => $cert]],
+    [['key' => $key]],
+    ['b' => ['cert' => $cert, 'key' => 1]],
+    [[$cert, $key]],
+    [['cert' => $cert, 'key' => $key, 'ca' => $cert]],
+    [['cert' => $cert, 'key' => $key], ['cert' => $cert, 'key' => $cert]],
+] as $more) {
+    refuse(fn() => ServerCredentials::tls($cert, $key, more: $more));
+}
 refuseCopies(Credentials::insecure());
 refuse(fn() => (new ReflectionClass(Credentials::class))->newInstanceWithoutConstructor());
 refuse(fn() => (new ReflectionMethod(Credentials::class, '__construct'))->invoke(Credentials::insecure()));
@@ -37,6 +54,15 @@ Viaduct\InvalidArgumentException: the server's certificate chain holds no certif
 Viaduct\InvalidArgumentException: the server's certificate chain holds no certificate; expected PEM with "-----BEGIN CERTIFICATE-----"
 ArgumentCountError: Viaduct\ServerCredentials::tls() expects at least 2 arguments, 1 given
 ArgumentCountError: Viaduct\ServerCredentials::tls(): Argument #1 ($cert) not passed
+TypeError: Viaduct\ServerCredentials::tls(): Argument #4 ($more) must be of type array, string given
+Viaduct\InvalidArgumentException: more[0] is of type string; expected an array with cert and key
+Viaduct\InvalidArgumentException: more[0] has no cert; expected cert and key
+Viaduct\InvalidArgumentException: more[0] has no key; expected cert and key
+Viaduct\InvalidArgumentException: more[0] has no cert; expected cert and key
+Viaduct\InvalidArgumentException: key in more[b] is of type int; expected a PEM text
+Viaduct\InvalidArgumentException: more[0] has the element "0"; expected cert and key
+Viaduct\InvalidArgumentException: more[0] has the element "ca"; expected cert and key
+Viaduct\InvalidArgumentException: more[1]: the server's private key holds no private key; expected PEM with "-----BEGIN PRIVATE KEY-----", "RSA PRIVATE KEY" or "EC PRIVATE KEY", got a certificate
 Error: Trying to clone an uncloneable object of class Viaduct\Credentials
 Exception: Serialization of 'Viaduct\Credentials' is not allowed
 Exception: Unserialization of 'Viaduct\Credentials' is not allowed

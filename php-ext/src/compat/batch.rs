@@ -144,11 +144,6 @@ impl<'a> Ops<'a> {
         })
     }
 
-    /// Whether something is to be sent.
-    pub(crate) fn sends(&self) -> bool {
-        self.initial.is_some() || self.message.is_some() || self.close || self.status.is_some()
-    }
-
     /// The object that `startBatch()` returns.
     pub(crate) fn result(&self, received: Received) -> Result<ObjectBox, Thrown> {
         let mut result = Fields::new();

@@ -131,11 +131,10 @@ fn failed(thrown: Thrown) -> Status {
 
 /// Reads what a plugin returned: `array<string, string[]>`.
 fn read(map: &mut HeaderMap, answer: &Zval) -> Result<(), Status> {
-    let wrong = |what: String| {
-        Status::invalid_argument(format!(
-            "Getting metadata from plugin failed with error: {what}; expected array<string, string[]>"
-        ))
+    let refused = |why: &dyn std::fmt::Display| {
+        Status::invalid_argument(format!("Getting metadata from plugin failed with error: {why}"))
     };
+    let wrong = |what: String| refused(&format_args!("{what}; expected array<string, string[]>"));
     let Some(array) = answer.dereference().array() else {
         return Err(wrong(format!("it returned a value of type {}", type_name(answer))));
     };
@@ -145,7 +144,7 @@ fn read(map: &mut HeaderMap, answer: &Zval) -> Result<(), Status> {
         };
         let name = key.text();
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(wrong(format!("the key {} is not legal: it has upper case", quote(&name))));
+            return Err(refused(&format_args!("the key {} is not legal: it has upper case", quote(&name))));
         }
         let Some(list) = list.array() else {
             return Err(wrong(format!("the value of {} is of type {}", quote(&name), type_name(list))));
@@ -155,9 +154,9 @@ fn read(map: &mut HeaderMap, answer: &Zval) -> Result<(), Status> {
                 return Err(wrong(format!("a value of {} is of type {}", quote(&name), type_name(value))));
             };
             if map.len() >= MOST {
-                return Err(wrong(format!("there are more than {MOST} values")));
+                return Err(refused(&format_args!("there are more than {MOST} values")));
             }
-            viaduct::metadata::append(map, &name, text.as_bytes()).map_err(|e| wrong(e.to_string()))?;
+            viaduct::metadata::append(map, &name, text.as_bytes()).map_err(|e| refused(&e))?;
         }
     }
     Ok(())

@@ -157,20 +157,16 @@ fn roots() -> Result<Option<Arc<[u8]>>, InvalidArgument> {
 /// certificates, and most programs make such credentials in every request.
 fn anonymous(roots: Option<Arc<[u8]>>) -> Result<ChannelCredentials, InvalidArgument> {
     thread_local! {
-        static LAST: RefCell<Option<(Option<Arc<[u8]>>, ClientTls)>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<ChannelCredentials>> = const { RefCell::new(None) };
     }
-    let known =
-        LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| *of == roots).map(|(_, tls)| tls.clone()));
-    let material = Material { roots, identity: None };
-    let tls = match known {
-        Some(tls) => tls,
-        None => {
-            let tls = material.tls(None)?;
-            LAST.set(Some((material.roots.clone(), tls.clone())));
-            tls
-        }
-    };
-    Ok(ChannelCredentials { tls, material: Rc::new(material), call_credentials: None, xds: false })
+    let known = LAST.with_borrow(|last| last.as_ref().filter(|last| last.material.roots == roots).cloned());
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let made = Material { roots, identity: None }.credentials()?;
+    let before = LAST.replace(Some(made.clone()));
+    drop(before);
+    Ok(made)
 }
 
 fn create_ssl(call: Call<'_>) -> Result<Object, Thrown> {

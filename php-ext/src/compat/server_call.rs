@@ -83,7 +83,8 @@ impl ServerCall {
         let Some(live) = self.live.get() else {
             return Ok(Received { cancelled: true, ..Received::default() });
         };
-        let sends = ops.sends();
+        // Messages in a row leave together; what begins or ends the answer leaves at once.
+        let at_once = ops.initial.is_some() || ops.status.is_some();
         if let Some(initial) = ops.initial.take() {
             self.send_initial(live, initial, ops);
         }
@@ -91,11 +92,11 @@ impl ServerCall {
         self.sent_status.set(self.sent_status.get() || status.is_some());
         if let Some(message) = ops.message {
             match self.frame(message) {
-                Ok(framed) => self.send(live, framed, ops, &mut status)?,
+                Ok(framed) => Self::send(live, framed, ops, &mut status, at_once)?,
                 Err(too_long) => status = Some((too_long, HeaderMap::new())),
             }
         }
-        self.finish(live, ops, sends, status)
+        Self::finish(live, ops, at_once, status)
     }
 
     fn check(&self, ops: &Ops<'_>) -> Result<(), Thrown> {
@@ -145,11 +146,11 @@ impl ServerCall {
     }
 
     fn send(
-        &self,
         live: &Live,
         framed: Bytes,
         ops: &Ops<'_>,
         status: &mut Option<(Status, HeaderMap)>,
+        at_once: bool,
     ) -> Result<(), Thrown> {
         let ends_ok = status.as_ref().is_some_and(|(s, _)| s.code() == Code::Ok && s.message().is_empty());
         if ends_ok && !ops.recv_message && live.batch.get().is_none() {
@@ -160,7 +161,7 @@ impl ServerCall {
         }
         let scheduler = scheduler::scheduler()?;
         let batch = live.batch.get_or_init(|| Batch::new(live.call.clone()));
-        if !outgoing::push(&scheduler, batch, framed, self.sent_initial.get()) {
+        if !outgoing::push(&scheduler, batch, framed, at_once) {
             wait(&scheduler, batch.emptied())?;
         }
         Ok(())
@@ -168,18 +169,19 @@ impl ServerCall {
 
     /// Receives, ends the call where a status was given, and lets what was sent leave.
     fn finish(
-        &self,
         live: &Live,
         ops: &Ops<'_>,
-        sends: bool,
+        at_once: bool,
         status: Option<(Status, HeaderMap)>,
     ) -> Result<Received, Thrown> {
         let (recv_message, recv_close) = (ops.recv_message, ops.recv_close);
-        if !sends
-            && !recv_close
-            && let std::task::Poll::Ready(message) = live.call.try_recv()
-        {
-            return Ok(Received { message: message.ok().flatten(), ..Received::default() });
+        if !at_once && !recv_close && status.is_none() {
+            if !recv_message {
+                return Ok(Received::default());
+            }
+            if let std::task::Poll::Ready(message) = live.call.try_recv() {
+                return Ok(Received { message: message.ok().flatten(), ..Received::default() });
+            }
         }
         let scheduler = scheduler::scheduler()?;
         let call = live.call.clone();
@@ -199,7 +201,7 @@ impl ServerCall {
             if recv_close {
                 received.cancelled = call.cancelled().await.is_some();
             }
-            if sends {
+            if at_once {
                 turn().await;
             }
             received

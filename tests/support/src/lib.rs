@@ -13,6 +13,8 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
+//! Beside them: certificates of any kind ([`certificates`]), and the real `openssl` as a peer ([`openssl`]).
+//!
 //! The binary `wrong-server` is the same for tests that are no Rust: `wrong-server --list` names the behaviours.
 //!
 //! When a peer answers: [`Behaviour::Echo`] and its like send each message back as it arrives and the trailers at
@@ -23,9 +25,11 @@
 
 mod act;
 mod behaviour;
+pub mod certificates;
 mod connection;
 pub mod frame;
 pub mod hpack;
+pub mod openssl;
 mod server;
 mod stats;
 mod stream;
