@@ -73,6 +73,27 @@ async fn pauses_grow_and_calls_within_one_fail_at_once() {
 }
 
 #[tokio::test]
+async fn a_change_of_state_is_waited_for() {
+    let addr = nobody();
+    let channel = channel(&format!("http://{addr}"), impatient());
+    assert_eq!(channel.changed(Connectivity::Ready).await, Connectivity::Idle);
+    channel.state(true);
+    assert_eq!(channel.changed(Connectivity::Connecting).await, Connectivity::TransientFailure);
+    // Who waits for the end of a failure lets the next attempt begin, as who asks for a connection does.
+    assert_eq!(channel.changed(Connectivity::TransientFailure).await, Connectivity::Connecting);
+    assert_eq!(channel.changed(Connectivity::Connecting).await, Connectivity::TransientFailure);
+    let server = WrongServer::start_on(addr, Behaviour::Echo, |_| ()).unwrap();
+    eventually(|| channel.state(true) == Connectivity::Ready).await;
+    drop(server);
+    assert_eq!(channel.changed(Connectivity::Ready).await, Connectivity::Idle);
+    let other = channel.clone();
+    let closed = tokio::spawn(async move { other.changed(Connectivity::Idle).await });
+    tokio::task::yield_now().await;
+    channel.close();
+    assert_eq!(closed.await.unwrap(), Connectivity::Shutdown);
+}
+
+#[tokio::test]
 async fn waiting_for_ready_outlasts_failures() {
     let addr = nobody();
     let channel = channel(&format!("http://{addr}"), impatient());

@@ -36,6 +36,19 @@ foreach (compareWithStubs($stubs) as $difference) {
     }
 }
 array_map('unlink', glob("$stubs/*"));
+echo "--- Grpc\n";
+foreach (glob(__DIR__ . '/../../php-ext/stubs/grpc/*.stub.php') as $file) {
+    copy($file, "$stubs/" . basename($file));
+}
+$change('Channel.stub.php', 'close()', 'close(): void');
+$change('Channel.stub.php', '$try_to_connect = false', 'bool $try_to_connect = false');
+$change('Timeval.stub.php', 'class Timeval', 'final class Timeval');
+$change('Call.stub.php', 'protected $channel', 'protected ?Channel $channel');
+$change('CallCredentials.stub.php', 'private function', 'public function');
+foreach (compareWithStubs($stubs, 'Grpc') as $difference) {
+    echo strtok($difference, "\n"), "\n";
+}
+array_map('unlink', glob("$stubs/*"));
 rmdir($stubs);
 ?>
 --EXPECT--
@@ -49,3 +62,9 @@ Viaduct\StatusCode::DataLoss
 Viaduct\LogicException
 Viaduct\Compression::Deflate is missing in the stubs: public case 2
 Viaduct\Credentials::insecure() is missing in the stubs: public static (): Viaduct\Credentials
+--- Grpc
+Grpc\Call::$channel
+Grpc\CallCredentials::__construct()
+Grpc\Channel::getConnectivityState()
+Grpc\Channel::close()
+Grpc\Timeval
