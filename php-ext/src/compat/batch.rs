@@ -6,8 +6,8 @@ use viaduct::codec::{Encoding, Message};
 use viaduct::{Code, Status};
 
 use super::exceptions::{invalid_argument, logic};
+use super::fields::{Fields, Name};
 use super::metadata;
-use super::names::{Fields, Name};
 use crate::errors::Thrown;
 use crate::message;
 use crate::zend::array::{Entries, Key};
