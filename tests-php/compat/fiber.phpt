@@ -52,7 +52,7 @@ foreach (['a', 'b', 'c'] as $message) {
     $call->startBatch([Grpc\OP_SEND_MESSAGE => ['message' => $message]]);
 }
 $call->startBatch([Grpc\OP_SEND_CLOSE_FROM_CLIENT => true]);
-echo await($reader)[0], "\n";
+echo await($reader, $echo)[0], "\n";
 
 echo "-- in a handler of a server of Viaduct\n";
 $outer = ServerProcess::start(<<<'PHP'

@@ -14,7 +14,7 @@ use viaduct::client::{Call as Core, CallOptions, Method};
 use viaduct::codec::{Encoding, Message};
 use viaduct::deadline::Deadline;
 use viaduct::reactor::fork::Bound;
-use viaduct::reactor::{poll_now, turn};
+use viaduct::reactor::poll_now;
 
 use super::batch::{Ops, Outgoing, Received, error, misuse};
 use super::call_credentials::CallCredentialsValue;
@@ -223,7 +223,7 @@ impl ClientCall {
         let call = self.link.core.prepare(self.method.clone(), whole, options);
         let live = Live { call: call.clone(), batch: OnceCell::new(), encoding: self.encoding(encoding) };
         let _ = self.live.set(Bound::new(live));
-        wait(&scheduler, async move {
+        let received = wait(&scheduler, async move {
             call.begin().await;
             if let Some(first) = first {
                 // Where it fails the status says why.
@@ -232,13 +232,13 @@ impl ClientCall {
             if close {
                 call.half_close();
             }
-            if wanted.any() {
-                receive(call, wanted).await
-            } else {
-                turn().await;
-                Received::default()
-            }
-        })
+            if wanted.any() { receive(call, wanted).await } else { Received::default() }
+        })?;
+        if !wanted.any() {
+            // Not inside the wait: tokio forgets who yields in a fiber when the turn ends before.
+            scheduler.reactor.turn();
+        }
+        Ok(received)
     }
 
     /// A later batch.
