@@ -100,7 +100,7 @@ $one->close();
 echo $two->getConnectivityState(), ' ', (new Channel($target, []))->getConnectivityState(), "\n";
 $two->close();
 unset($one, $two);
-echo "kept for who comes next: ", (new Channel($target, []))->getConnectivityState(), ' ', $server->stats()['connections'], "\n";
+echo "kept for who comes next: ", (new Channel($target, []))->getConnectivityState(), ' ', (int) $server->reaches('connections', 1), "\n";
 $alone = new Channel($target, ['force_new' => true]);
 ready($alone);
 var_dump($server->reaches('open', 2));

@@ -59,6 +59,12 @@ function echoStatus(?EchoStatus $status): void
     }
 }
 
+/** Whom the call's credentials name. */
+function user(Context $context): string
+{
+    return str_replace('Bearer ', '', implode(', ', $context->metadata()['authorization'] ?? []));
+}
+
 function outputs(StreamingOutputCallRequest $request): Generator
 {
     foreach ($request->getResponseParameters() as $parameters) {
@@ -90,7 +96,8 @@ $server->handle(SERVICE . 'EmptyCall', function (PBEmpty $request, Context $cont
 $server->handle(SERVICE . 'UnaryCall', function (SimpleRequest $request, Context $context): SimpleResponse {
     echoMetadata($context);
     echoStatus($request->getResponseStatus());
-    return new SimpleResponse(['payload' => payload($request->getResponseSize())]);
+    $username = $request->getFillUsername() ? user($context) : '';
+    return new SimpleResponse(['payload' => payload($request->getResponseSize()), 'username' => $username]);
 });
 
 $server->handle(SERVICE . 'CacheableUnaryCall', function (SimpleRequest $request, Context $context): SimpleResponse {

@@ -36,6 +36,12 @@ def echo_status(request, context):
         context.abort(CODES[request.response_status.code], request.response_status.message)
 
 
+def user(context):
+    """Whom the call's credentials name."""
+    authorizations = [value for key, value in context.invocation_metadata() if key == "authorization"]
+    return ", ".join(value.removeprefix("Bearer ") for value in authorizations)
+
+
 def outputs(request):
     for parameters in request.response_parameters:
         time.sleep(parameters.interval_us / 1e6)
@@ -55,7 +61,8 @@ class TestService(test_pb2_grpc.TestServiceServicer):
             context.set_compression(grpc.Compression.Gzip)
         echo_metadata(context)
         echo_status(request, context)
-        return messages_pb2.SimpleResponse(payload=payload(request.response_size))
+        username = user(context) if request.fill_username else ""
+        return messages_pb2.SimpleResponse(payload=payload(request.response_size), username=username)
 
     def CacheableUnaryCall(self, request, context):
         context.send_initial_metadata((("cache-control", "max-age=60, public"),))

@@ -1,16 +1,17 @@
 //! The argument of `Grpc\Call::startBatch()`, and its result.
 
 use ext_php_rs::types::{ZendHashTable, Zval};
-use ext_php_rs::zend::ce;
 use http::HeaderMap;
 use viaduct::codec::{Encoding, Message};
 use viaduct::{Code, Status};
 
 use super::exceptions::{invalid_argument, logic};
+use super::fields::{Fields, Name};
 use super::metadata;
 use crate::errors::Thrown;
 use crate::message;
 use crate::zend::array::{Entries, Key};
+use crate::zend::class::empty_array;
 use crate::zend::object::ObjectBox;
 use crate::zend::string;
 
@@ -51,8 +52,8 @@ pub(crate) struct Ops<'a> {
     pub(crate) recv_message: bool,
     pub(crate) recv_status: bool,
     pub(crate) recv_close: bool,
-    /// All of them, in the order in which they were given and are answered.
-    order: Vec<Op>,
+    /// All of them, in the order in which they were given and are answered. No key is there twice.
+    order: [Option<Op>; 8],
 }
 
 /// A message that is to be sent.
@@ -91,13 +92,15 @@ impl<'a> Ops<'a> {
     ///
     /// An `\InvalidArgumentException` that says which of the values is wrong.
     pub(crate) fn read(batch: &'a ZendHashTable) -> Result<Self, Thrown> {
-        let mut ops = Self { order: Vec::with_capacity(8), ..Self::default() };
-        for (key, value) in Entries::of(batch) {
+        let mut ops = Self::default();
+        for (count, (key, value)) in Entries::of(batch).enumerate() {
             let Key::Number(number) = key else {
                 return Err(invalid_argument("batch keys must be integers"));
             };
             let op = ops.add(number, value)?;
-            ops.order.push(op);
+            if let Some(place) = ops.order.get_mut(count) {
+                *place = Some(op);
+            }
         }
         Ok(ops)
     }
@@ -143,31 +146,42 @@ impl<'a> Ops<'a> {
 
     /// The object that `startBatch()` returns.
     pub(crate) fn result(&self, received: Received) -> Result<ObjectBox, Thrown> {
-        let result = ObjectBox::new(ce::stdclass())?;
-        let set = |name, value| result.get().write(ce::stdclass(), name, value);
+        let mut result = Fields::new();
         let Received { initial, message, mut status, cancelled } = received;
-        for op in &self.order {
+        for op in self.order.iter().map_while(Option::as_ref) {
             match op {
-                Op::SendInitialMetadata => set("send_metadata", boolean(true)),
-                Op::SendMessage => set("send_message", boolean(true)),
-                Op::SendClose => set("send_close", boolean(true)),
-                Op::SendStatus => set("send_status", boolean(true)),
+                Op::SendInitialMetadata => result.set(Name::SendMetadata, boolean(true)),
+                Op::SendMessage => result.set(Name::SendMessage, boolean(true)),
+                Op::SendClose => result.set(Name::SendClose, boolean(true)),
+                Op::SendStatus => result.set(Name::SendStatus, boolean(true)),
                 Op::RecvInitialMetadata => {
-                    let none = HeaderMap::new();
-                    set("metadata", metadata::to_php(initial.as_ref().unwrap_or(&none)));
+                    let initial = initial.as_ref().map_or_else(empty_array, metadata::to_php);
+                    result.set(Name::Metadata, initial);
                 }
                 Op::RecvMessage => {
-                    set("message", message.as_ref().map_or_else(Zval::null, message::to_string));
+                    result.set(Name::Message, message.as_ref().map_or_else(Zval::null, message::to_string));
                 }
                 Op::RecvStatus => {
                     let (status, trailers) = status.take().unwrap_or_else(no_status);
-                    set("status", status_object(&status, &trailers)?.into_value());
+                    result.set(Name::Status, status_object(&status, &trailers)?.into_value());
                 }
-                Op::RecvClose => set("cancelled", boolean(cancelled)),
+                Op::RecvClose => result.set(Name::Cancelled, boolean(cancelled)),
             }
         }
-        Ok(result)
+        result.into_object()
     }
+}
+
+/// What a batch returns that asked for a message, and for nothing else.
+pub(crate) fn message_alone(message: &Message) -> Result<ObjectBox, Thrown> {
+    let mut result = Fields::new();
+    result.set(Name::Message, message::to_string(message));
+    result.into_object()
+}
+
+/// Whether a batch asks for a message, and for nothing else: the one that streams are read with.
+pub(crate) fn asks_for_message(batch: &ZendHashTable) -> bool {
+    batch.len() == 1 && batch.get_index(5).is_some()
 }
 
 fn no_status() -> (Status, HeaderMap) {
@@ -176,14 +190,13 @@ fn no_status() -> (Status, HeaderMap) {
 
 /// A status as the libraries on top read it.
 fn status_object(status: &Status, trailers: &HeaderMap) -> Result<ObjectBox, Thrown> {
-    let object = ObjectBox::new(ce::stdclass())?;
-    let set = |name, value| object.get().write(ce::stdclass(), name, value);
-    set("metadata", metadata::to_php(trailers));
+    let mut object = Fields::new();
+    object.set(Name::Metadata, metadata::to_php(trailers));
     let mut code = Zval::new();
     code.set_long(status.code() as i64);
-    set("code", code);
-    set("details", string(status.message().as_bytes()));
-    Ok(object)
+    object.set(Name::Code, code);
+    object.set(Name::Details, string(status.message().as_bytes()));
+    object.into_object()
 }
 
 fn boolean(value: bool) -> Zval {

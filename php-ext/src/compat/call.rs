@@ -9,7 +9,7 @@ use http::uri::Authority;
 use viaduct::client::Method;
 use viaduct::error::quote;
 
-use super::batch::{Ops, error};
+use super::batch::{Ops, asks_for_message, error, message_alone};
 use super::call_credentials::CallCredentials;
 use super::channel::Channel;
 use super::client_call::ClientCall;
@@ -19,7 +19,7 @@ use super::timeval::Timeval;
 use crate::errors::Thrown;
 use crate::zend::call::{self, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, Type, declare, rust_class, untyped};
-use crate::zend::object::{Object, ObjectBox};
+use crate::zend::object::ObjectBox;
 use crate::zend::string;
 
 /// The property that refers to the channel.
@@ -63,8 +63,10 @@ impl Class for Call {
             .map_err(|error| invalid_argument(&error.to_string()))?;
         let authority = authority(host)?;
         let given: &Zval = a.get(0)?;
-        call.object()?.write(Self::class_entry(), CHANNEL, given.shallow_clone());
-        Ok(Self::Client(Box::new(ClientCall::new(link, method, authority, deadline.deadline()))))
+        // SAFETY: `$channel` is what the class declares first, see below.
+        unsafe { call.object()?.write_first(given.shallow_clone()) };
+        let client = ClientCall::new(link, channel.slot(), method, authority, deadline.deadline());
+        Ok(Self::Client(Box::new(client)))
     }
 
     fn methods() -> Methods {
@@ -87,13 +89,6 @@ impl Class for Call {
     }
 }
 
-impl Call {
-    fn class_entry() -> &'static ClassEntry {
-        use ext_php_rs::class::RegisteredClass as _;
-        Self::get_metadata().ce()
-    }
-}
-
 /// What stands in `:authority` in the channel's place.
 fn authority(host: Option<&ZendStr>) -> Result<Option<Authority>, Thrown> {
     match host.map(ZendStr::as_bytes) {
@@ -109,13 +104,20 @@ fn authority(host: Option<&ZendStr>) -> Result<Option<Authority>, Thrown> {
 
 fn start_batch(call: call::Call<'_>) -> Result<ObjectBox, Thrown> {
     let this = call.this::<Call>()?;
-    let channel = call.object()?.read(Call::class_entry(), CHANNEL);
-    let channel = Object::of(&channel).and_then(Object::rust::<Channel>);
-    if channel.is_some_and(|channel| channel.link().is_none()) {
-        return Err(runtime("startBatch Error. Channel is closed"));
-    }
     let batch: Result<&ZendHashTable, _> = call.arguments(1..=1).and_then(|a| a.get(0));
-    let mut ops = Ops::read(expecting("start_batch expects an array", batch)?)?;
+    let batch = expecting("start_batch expects an array", batch);
+    if let Call::Client(client) = this {
+        if client.is_closed() {
+            return Err(runtime("startBatch Error. Channel is closed"));
+        }
+        if let Ok(batch) = batch
+            && asks_for_message(batch)
+            && let Some(message) = client.next_message()
+        {
+            return message_alone(&message);
+        }
+    }
+    let mut ops = Ops::read(batch?)?;
     let received = match this {
         Call::Client(client) => client.run(&mut ops)?,
         Call::Server(server) => server.run(&mut ops)?,

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use viaduct::client::{Channel as Core, Connectivity, Target};
+use viaduct::reactor::{poll_now, turn};
 
 use super::arguments;
 use super::channel_credentials::ChannelCredentials;
@@ -20,9 +22,12 @@ use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
 use crate::zend::object::Object;
 
+/// The reactor's clock knows nothing shorter.
+const CLOCK: Duration = Duration::from_millis(1);
+
 /// A reference to a channel, until it is closed.
 pub(crate) struct Channel {
-    link: RefCell<Option<Rc<Link>>>,
+    link: Rc<RefCell<Option<Rc<Link>>>>,
 }
 
 rust_class!(Channel, "Grpc\\Channel");
@@ -31,6 +36,11 @@ impl Channel {
     /// What the object refers to; `None` once it is closed.
     pub(crate) fn link(&self) -> Option<Rc<Link>> {
         self.link.borrow().clone()
+    }
+
+    /// Where it says so once it is closed.
+    pub(crate) fn slot(&self) -> Rc<RefCell<Option<Rc<Link>>>> {
+        Rc::clone(&self.link)
     }
 }
 
@@ -51,7 +61,7 @@ impl Class for Channel {
         let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
         ini::first_use();
         let link = open(target, array)?;
-        Ok(Self { link: RefCell::new(Some(link)) })
+        Ok(Self { link: Rc::new(RefCell::new(Some(link))) })
     }
 
     fn methods() -> Methods {
@@ -187,6 +197,12 @@ fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
             None => {
                 changed.await;
                 true
+            }
+            Some(left) if left < CLOCK => {
+                // The clock would make a millisecond of it, in which a connection may come about: one turn.
+                let changed = poll_now(changed).is_ready();
+                turn().await;
+                changed
             }
             Some(left) => tokio::time::timeout(left, changed).await.is_ok(),
         }

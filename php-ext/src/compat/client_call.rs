@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::uri::Authority;
 use viaduct::Status;
 use viaduct::client::{Call as Core, CallOptions, Method};
-use viaduct::codec::Encoding;
+use viaduct::codec::{Encoding, Message};
 use viaduct::deadline::Deadline;
 use viaduct::reactor::fork::Bound;
 use viaduct::reactor::poll_now;
@@ -29,6 +29,8 @@ use crate::zend::exception_pending;
 /// A call to a server.
 pub(crate) struct ClientCall {
     link: Rc<Link>,
+    /// Empty when the channel is closed.
+    channel: Rc<RefCell<Option<Rc<Link>>>>,
     method: Method,
     authority: Option<Authority>,
     deadline: Option<Deadline>,
@@ -70,6 +72,7 @@ impl Drop for Receiving<'_> {
 impl ClientCall {
     pub(crate) fn new(
         link: Rc<Link>,
+        channel: Rc<RefCell<Option<Rc<Link>>>>,
         method: Method,
         authority: Option<Authority>,
         deadline: Option<Deadline>,
@@ -78,6 +81,7 @@ impl ClientCall {
         let inherited = scheduler::running().and_then(|s| s.scope()).and_then(|scope| scope.deadline());
         Self {
             link,
+            channel,
             method,
             authority,
             deadline: Deadline::earliest(deadline, inherited),
@@ -123,6 +127,20 @@ impl ClientCall {
                 }
             }
         }
+    }
+
+    /// Whether the channel was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.channel.borrow().is_none()
+    }
+
+    /// The next message, where it is here and nothing has to be waited for.
+    pub(crate) fn next_message(&self) -> Option<Message> {
+        if self.receiving.get() {
+            return None;
+        }
+        let call = &self.live.get().and_then(Bound::get)?.call;
+        if call.end().is_some() { None } else { call.try_recv() }
     }
 
     /// Runs a batch.

@@ -16,6 +16,7 @@ pub(crate) mod channel_credentials;
 pub(crate) mod client_call;
 pub(crate) mod constants;
 pub(crate) mod exceptions;
+pub(crate) mod fields;
 pub(crate) mod info;
 pub(crate) mod ini;
 pub(crate) mod interrupts;
@@ -35,6 +36,7 @@ use crate::zend::class::register_open;
 /// Registers the classes and the settings; in MINIT.
 pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
     ini::register(module);
+    fields::register();
     register_open::<timeval::Timeval>()?;
     register_open::<call_credentials::CallCredentials>()?;
     register_open::<channel_credentials::ChannelCredentials>()?;

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
+use ext_php_rs::boxed::ZBox;
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::ffi::{
@@ -10,7 +11,7 @@ use ext_php_rs::ffi::{
     zend_function, zend_hash_str_find, zend_read_property,
 };
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::{ZendClassObject, ZendObject, Zval};
+use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::ClassEntry;
 
 use super::{exception_pending, sys};
@@ -86,6 +87,17 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Writes the first declared property of an object's class, or of the class that it comes from.
+    ///
+    /// # Safety
+    ///
+    /// There is one, and it has no type.
+    pub(crate) unsafe fn write_first(self, value: Zval) {
+        // SAFETY: says the caller. What was there before is released after it was replaced.
+        let slot = unsafe { &mut *(&raw mut (*self.as_ptr()).properties_table).cast::<Zval>() };
+        drop(std::mem::replace(slot, value));
+    }
+
     /// Writes a property, as code of the class `scope` would.
     pub(crate) fn write(self, scope: &'static ClassEntry, name: &str, mut value: Zval) {
         // SAFETY: all pointers are live; the engine takes references of its own.
@@ -124,6 +136,17 @@ impl ObjectBox {
             sys::object_init_ex(&raw mut value, ptr::from_ref(class).cast_mut());
         }
         if exception_pending() || !value.is_object() { Err(Thrown::Pending) } else { Ok(Self(value)) }
+    }
+
+    /// A new object of a class without properties of its own; it gets these.
+    pub(crate) fn with_properties(
+        class: &'static ClassEntry,
+        properties: ZBox<ZendHashTable>,
+    ) -> Result<Self, Thrown> {
+        let object = Self::new(class)?;
+        // SAFETY: the object is new: it has no table yet, and nobody else knows it.
+        unsafe { (*object.get().as_ptr()).properties = properties.into_raw() };
+        Ok(object)
     }
 
     /// # Safety

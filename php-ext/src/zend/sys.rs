@@ -49,6 +49,11 @@ unsafe extern "C" {
     pub(crate) fn zend_unregister_ini_entries(module: c_int);
     pub(crate) fn display_ini_entries(module: *mut zend_module_entry);
 
+    pub(crate) fn zend_hash_add_new(
+        table: *mut HashTable,
+        key: *mut zend_string,
+        value: *mut zval,
+    ) -> *mut zval;
     pub(crate) fn object_init_ex(out: *mut zval, class: *mut zend_class_entry) -> c_int;
     pub(crate) fn zend_update_property(
         scope: *mut zend_class_entry,
