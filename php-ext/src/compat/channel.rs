@@ -8,7 +8,7 @@ use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use viaduct::client::{Channel as Core, Connectivity, Target};
-use viaduct::reactor::{poll_now, turn};
+use viaduct::reactor::poll_now;
 
 use super::arguments;
 use super::channel_credentials::ChannelCredentials;
@@ -191,18 +191,18 @@ fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
     }
     let core = link.core.clone();
     let scheduler = scheduler::scheduler()?;
+    if deadline.remaining().is_some_and(|left| left < CLOCK) {
+        // The clock would make a millisecond of it, in which a connection may come about: one turn.
+        let changed = scheduler.reactor.block_on(async { poll_now(core.changed(last)).is_ready() });
+        scheduler.reactor.turn();
+        return Ok(changed);
+    }
     wait(&scheduler, async move {
         let changed = core.changed(last);
         match deadline.remaining() {
             None => {
                 changed.await;
                 true
-            }
-            Some(left) if left < CLOCK => {
-                // The clock would make a millisecond of it, in which a connection may come about: one turn.
-                let changed = poll_now(changed).is_ready();
-                turn().await;
-                changed
             }
             Some(left) => tokio::time::timeout(left, changed).await.is_ok(),
         }
