@@ -113,6 +113,38 @@ async fn waiting_for_ready_outlasts_failures() {
     assert_eq!(server.stats().connections, 1);
 }
 
+/// A server that ends still has connections in its queue that it never looks at: no call may go there.
+#[tokio::test]
+async fn a_connection_is_ready_when_the_server_has_spoken() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    // Keeps what it accepts until it is told, and then closes it without a word.
+    let (close, told) = std::sync::mpsc::channel::<()>();
+    let ending = std::thread::spawn(move || {
+        let silent = listener.accept().unwrap();
+        told.recv().unwrap();
+        drop((silent, listener));
+    });
+    let plain = channel(&format!("http://{addr}"), impatient());
+    let patient = channel(&format!("http://{addr}"), impatient());
+    let spawn = |channel: &viaduct::client::Channel, options| {
+        let channel = channel.clone();
+        tokio::spawn(async move { channel.unary(method(), framed(b"hello"), options).await })
+    };
+    let (one, other) = (spawn(&plain, within(30.0)), spawn(&patient, waiting(30.0)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(plain.state(false), Connectivity::Connecting);
+    close.send(()).unwrap();
+    ending.join().unwrap();
+    let failed = one.await.unwrap().status;
+    assert_eq!(failed.code(), Code::Unavailable);
+    let text = failed.message();
+    assert!(text.contains(&format!("cannot connect to http://{addr}")), "{text}");
+    assert!(!other.is_finished());
+    let _server = WrongServer::start_on(addr, Behaviour::Echo, |_| ()).unwrap();
+    assert!(is_hello(&other.await.unwrap()));
+}
+
 #[tokio::test]
 async fn the_first_address_that_answers_is_taken() {
     let server = WrongServer::start(Behaviour::Echo).unwrap();

@@ -14,7 +14,7 @@ use super::backoff::Backoff;
 use super::channel::{Config, Connectivity};
 use super::options::ChannelOptions;
 use crate::tls::{self, ClientTls};
-use crate::transport::connection::{Connection, Keep, explain_handshake};
+use crate::transport::connection::{Connection, Keep};
 use crate::transport::dial::{Address, dial};
 use crate::transport::socket::{Socket, Transport};
 
@@ -188,9 +188,7 @@ async fn connect(
             secure(tls, &config.target.server_name, socket).await.map_err(|why| format!("{peer}: {why}"))?,
         )),
     };
-    Connection::new(stream, peer.clone(), keep)
-        .await
-        .map_err(|error| format!("{peer}: {}", explain_handshake(&error)))
+    Connection::new(stream, peer.clone(), keep).await.map_err(|why| format!("{peer}: {why}"))
 }
 
 /// The TLS handshake; HTTP/2 must come out of it.

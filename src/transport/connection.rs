@@ -1,6 +1,6 @@
 //! A client's HTTP/2 connection and the task that drives it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -90,17 +90,19 @@ fn drained() -> Status {
 }
 
 impl Connection {
-    /// Speaks HTTP/2 over `stream`. The future that comes with the connection drives it and must be
-    /// spawned; it resolves once the connection is over.
+    /// Speaks HTTP/2 over `stream`, and waits until the peer does: a server that has accepted a
+    /// connection may end before it looks at it, and a call on that would be lost (gRPC, "Connectivity
+    /// Semantics and API": READY is after the HTTP/2 handshake). The future that comes with the
+    /// connection drives it and must be spawned; it resolves once the connection is over.
     ///
     /// # Errors
     ///
-    /// Where the preface cannot be written.
+    /// A sentence: what the peer said instead, or that it closed the connection.
     pub async fn new<S>(
         stream: S,
         peer: String,
         keep: Keep,
-    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), h2::Error>
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), String>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -121,7 +123,8 @@ impl Connection {
             .max_concurrent_reset_streams(10_000)
             .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(wire)
-            .await?;
+            .await
+            .map_err(|error| explain_handshake(&error))?;
         let shared = Arc::new(Shared {
             peer: peer.into(),
             calls: AtomicUsize::new(0),
@@ -132,10 +135,19 @@ impl Connection {
         });
         let pings = conn.ping_pong();
         let theirs = Arc::clone(&shared);
+        let watch = Watch::new(keep, pings);
+        let mut driver = Driver { conn, flusher, watch, shared: Arc::clone(&shared), failure: None };
+        let over = poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if driver.flusher.is_greeted() => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        });
+        if over.await {
+            let complaint = shared.complaint.get().cloned();
+            let failure = driver.failure.as_ref().map(explain_handshake);
+            return Err(complaint.or(failure).unwrap_or_else(closed_early));
+        }
         let drive = async move {
-            let watch = Watch::new(keep, pings);
-            // Boxed so that it can be dropped when the connection is told to end.
-            let mut driver = Driver { conn, flusher, watch, shared: Arc::clone(&theirs) };
             tokio::select! {
                 () = &mut driver => {}
                 () = theirs.end.notified() => {}
@@ -198,6 +210,8 @@ struct Driver<S> {
     flusher: Flusher<S>,
     watch: Watch,
     shared: Arc<Shared>,
+    /// What h2 ended with, where that was no end in order.
+    failure: Option<h2::Error>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
@@ -205,7 +219,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let over = Pin::new(&mut this.conn).poll(cx).is_ready();
+        let over = match Pin::new(&mut this.conn).poll(cx) {
+            Poll::Ready(ended) => {
+                this.failure = ended.err();
+                true
+            }
+            Poll::Pending => false,
+        };
         // What h2 has gathered in this turn goes out in one write.
         let broken = matches!(this.flusher.poll_flush(cx), Poll::Ready(Err(_)));
         if over || broken {
@@ -324,12 +344,14 @@ pub fn unprocessed(error: &h2::Error) -> bool {
             || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)))
 }
 
+fn closed_early() -> String {
+    "the peer closed the connection during the HTTP/2 handshake".into()
+}
+
 /// The error of a handshake, as one sentence for people.
-pub fn explain_handshake(error: &h2::Error) -> String {
+fn explain_handshake(error: &h2::Error) -> String {
     match error.get_io() {
-        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
-            "the peer closed the connection during the HTTP/2 handshake".into()
-        }
+        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => closed_early(),
         _ => format!("the HTTP/2 handshake failed: {error}"),
     }
 }

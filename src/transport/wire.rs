@@ -131,6 +131,11 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
         Arc::clone(&lock(&self.0).complaint)
     }
 
+    /// Whether anything was ever read.
+    pub fn is_greeted(&self) -> bool {
+        lock(&self.0).greeted
+    }
+
     /// Whether anything was read since this was last asked.
     pub fn heard(&self) -> bool {
         std::mem::take(&mut lock(&self.0).heard)
