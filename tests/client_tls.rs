@@ -294,7 +294,8 @@ async fn openssl_sees_sessions_resumed() {
             assert!(connections < 100, "{}", server.seen());
             let tls = trusting(&ours.pem, None, None);
             // s_server serves one connection after the other, and this one is given up soon.
-            let soon = ChannelOptions { connect_timeout: Duration::from_secs(1), ..ChannelOptions::default() };
+            let soon =
+                ChannelOptions { connect_timeout: Duration::from_secs(1), ..ChannelOptions::default() };
             let channel = over_tls(&target, Some(tls), soon);
             // It is never ready, as s_server says nothing of HTTP/2.
             let trying = tokio::spawn(async move { channel.wait_for_ready().await });

@@ -96,7 +96,7 @@ $alive = ready(new Channel("127.0.0.1:$echo->port", ['grpc.keepalive_time_ms' =>
 echo "permitted: ";
 var_dump($pinged());
 $mute = new Wrong('mute');
-$dead = ready(new Channel("127.0.0.1:$mute->port", ['grpc.keepalive_time_ms' => 50, 'grpc.keepalive_timeout_ms' => 50, 'grpc.keepalive_permit_without_calls' => 1]));
+$dead = ready(new Channel("127.0.0.1:$mute->port", ['grpc.keepalive_time_ms' => 500, 'grpc.keepalive_timeout_ms' => 500, 'grpc.keepalive_permit_without_calls' => 1]));
 echo "no answer: ";
 var_dump($dead->watchConnectivityState(Grpc\CHANNEL_READY, $forever));
 

@@ -38,7 +38,7 @@ use waits::Waits;
 /// How long PHP code may run before the reactor gets a turn.
 const PHP_TIME: Duration = Duration::from_micros(200);
 /// How many jobs may run before the reactor gets a turn.
-const PHP_JOBS: u32 = 32;
+const PHP_JOBS: u32 = 64;
 
 /// Something for a fiber to run.
 pub(crate) type Job = Box<dyn FnOnce()>;
