@@ -95,7 +95,7 @@ echo "pings without calls: ", $echo->stats()['pings_received'], "\n";
 $alive = ready(new Channel("127.0.0.1:$echo->port", ['grpc.keepalive_time_ms' => 50, 'grpc.keepalive_permit_without_calls' => 1, 'force_new' => true]));
 echo "permitted: ";
 var_dump($pinged());
-$mute = new Wrong('mute');
+$mute = new Wrong('silence-no-ack');
 $dead = ready(new Channel("127.0.0.1:$mute->port", ['grpc.keepalive_time_ms' => 500, 'grpc.keepalive_timeout_ms' => 500, 'grpc.keepalive_permit_without_calls' => 1]));
 echo "no answer: ";
 var_dump($dead->watchConnectivityState(Grpc\CHANNEL_READY, $forever));

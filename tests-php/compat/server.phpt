@@ -69,14 +69,6 @@ $port = $one->addHttp2Port('127.0.0.1:0');
 $two = new Server();
 var_dump($two->addHttp2Port("127.0.0.1:$port") === $port, $again->addHttp2Port("127.0.0.1:$port"));
 
-echo "-- a port that is bound takes calls before start\n";
-$call = call(new Channel("127.0.0.1:" . ($port = ($late = new Server())->addHttp2Port('127.0.0.1:0')), ['force_new' => true]));
-$call->startBatch(request('early'));
-$late->start();
-$incoming = $late->requestCall()->call;
-$incoming->startBatch(answer($incoming->startBatch([Grpc\OP_RECV_MESSAGE => true])->message));
-echo $call->startBatch(RESPONSE)->message, "\n";
-
 echo "-- two servers in one thread\n";
 [$one, $toOne] = pair();
 [$two, $toTwo] = pair();
@@ -147,8 +139,6 @@ bool(true)
 -- a port of ours is shared, unless somebody does not want that
 bool(true)
 int(0)
--- a port that is bound takes calls before start
-early
 -- two servers in one thread
 /to/one /to/two
 -- it answers PINGs and keeps deadlines while PHP is elsewhere

@@ -48,7 +48,7 @@ refuse(fn() => new ChannelOptions(keepaliveTimeout: null));
 refuse(fn() => new ChannelOptions(keepaliveWithoutCalls: 1));
 refuse(fn() => new ChannelOptions(userAgent: 1));
 refuse(fn() => new ChannelOptions(compression: 1));
-refuse(fn() => new ChannelOptions(proxy: false));
+refuse(fn() => new ChannelOptions(proxy: []));
 refuse(fn() => new ChannelOptions(compression: Viaduct\StatusCode::Ok));
 refuse(fn() => new ChannelOptions(serviceConfig: []));
 refuse(fn() => new ChannelOptions(retries: null));
@@ -99,7 +99,7 @@ TypeError: Viaduct\ChannelOptions::__construct(): Argument #4 ($keepaliveTimeout
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #5 ($keepaliveWithoutCalls) must be of type bool, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #10 ($userAgent) must be of type ?string, int given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, int given
-TypeError: Viaduct\ChannelOptions::__construct(): Argument #17 ($proxy) must be of type ?string, bool given
+TypeError: Viaduct\ChannelOptions::__construct(): Argument #17 ($proxy) must be of type ?string, array given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) must be of type Viaduct\Compression, Viaduct\StatusCode given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #14 ($serviceConfig) must be of type ?string, array given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #15 ($retries) must be of type bool, null given

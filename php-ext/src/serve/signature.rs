@@ -25,6 +25,7 @@ struct Taken {
     name: String,
     of: Type,
     optional: bool,
+    variadic: bool,
 }
 
 /// What a type says.
@@ -54,13 +55,16 @@ impl Signature {
                 name: text(&method(parameter, "getname")?),
                 of: read_type(&method(parameter, "gettype")?)?,
                 optional: method(parameter, "isoptional")?.bool().unwrap_or(false),
+                variadic: method(parameter, "isvariadic")?.bool().unwrap_or(false),
             });
         }
         if is_magic(reflection.get(), &taken)? {
+            taken.clear();
             taken.extend(["request", "context"].map(|name| Taken {
                 name: name.to_owned(),
                 of: Type::Any,
                 optional: false,
+                variadic: false,
             }));
         }
         let file = method(reflection.get(), "getfilename")?;
@@ -204,9 +208,15 @@ fn reflect(callable: &Zval) -> Result<ObjectBox, Thrown> {
 }
 
 /// Whether it is a method that `__call` or `__callStatic` answers, which takes whatever it is given:
-/// to Reflection that is a function of PHP's own without parameters and without a type.
+/// to Reflection that is a function of PHP's own without parameters (since 8.3 with a variadic one) and
+/// without a type.
 fn is_magic(reflection: Object<'_>, taken: &[Taken]) -> Result<bool, Thrown> {
-    Ok(taken.is_empty()
+    let any = match taken {
+        [] => true,
+        [only] => only.variadic,
+        _ => false,
+    };
+    Ok(any
         && method(reflection, "isinternal")?.bool() == Some(true)
         && method(reflection, "hasreturntype")?.bool() == Some(false)
         && method(reflection, "hastentativereturntype")?.bool() == Some(false))
