@@ -40,13 +40,13 @@ foreach ([256, 2, 1] as $concurrency) {
         // Whichever of them came first ran; in this order, Internal stands first.
         $codes = array_map(fn($call) => $call->status()->code->name, $calls);
         sort($codes);
-        foreach ($codes as $n => $code) {
+        foreach ($codes as $n => $ended) {
             if ($concurrency === 1 && $n > 0) {
-                echo 'queued: ', in_array($code, ['Unavailable', 'Internal'], true) ? 'answered' : $code, "\n";
+                echo 'queued: ', in_array($ended, ['Unavailable', 'Internal'], true) ? 'answered' : $ended, "\n";
             } elseif ($n === 0) {
-                echo "$code\n";
+                echo "$ended\n";
             } else {
-                echo $code === 'Ok' ? "OK?\n" : '';
+                echo $ended === 'Ok' ? "OK?\n" : '';
             }
         }
         if ($method === 'Many') {
