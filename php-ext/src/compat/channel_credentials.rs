@@ -173,26 +173,23 @@ fn anonymous(roots: Option<Arc<[u8]>>) -> Result<ChannelCredentials, InvalidArgu
 fn create_ssl(call: Call<'_>) -> Result<Object, Thrown> {
     let read = || {
         let a = call.arguments(0..=3)?;
-        Ok((a.nullable::<&[u8]>(0)?, a.nullable::<&[u8]>(1)?, a.nullable::<&[u8]>(2)?))
+        // An empty text is as good as none in the official extension.
+        let text = |n| a.nullable::<&[u8]>(n).map(Option::unwrap_or_default);
+        Ok((text(0)?, text(1)?, text(2)?))
     };
     let (given, key, chain) = expecting("createSsl expects 3 optional strings", read())?;
     ini::first_use();
-    // An empty text is as good as none in the official extension.
-    let [given, key, chain] = [given, key, chain].map(|text| text.filter(|text| !text.is_empty()));
     let make = || {
-        let roots = match given {
-            Some(given) => Some(given.into()),
-            None => roots()?,
-        };
+        let roots = if given.is_empty() { roots()? } else { Some(given.into()) };
         match (key, chain) {
-            (None, None) => anonymous(roots),
-            (Some(key), Some(chain)) => {
+            ([], []) => anonymous(roots),
+            ([_, ..], [_, ..]) => {
                 Material { roots, identity: Some((chain.to_vec(), key.to_vec())) }.credentials()
             }
-            (Some(_), None) => Err(InvalidArgument::new(
+            (_, []) => Err(InvalidArgument::new(
                 "createSsl: pem_private_key is given without pem_cert_chain; expected both, or neither",
             )),
-            (None, Some(_)) => Err(InvalidArgument::new(
+            ([], _) => Err(InvalidArgument::new(
                 "createSsl: pem_cert_chain is given without pem_private_key; expected both, or neither",
             )),
         }
