@@ -16,7 +16,7 @@ $order = [];
 $server->handle('/con.A/Wait', function (string $in) use (&$now, &$most, &$order): string {
     $most = max($most, ++$now);
     $order[] = $in;
-    delay(0.02);
+    delay(patient(0.1));
     $now--;
     return $in;
 });
