@@ -17,7 +17,7 @@ build: ## Build the PHP extension: target/release/libgrpc.so
 demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, the demo
+test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, php-fpm, the demo
 	@scripts/test
 
 test-valgrind: setup ## Run the .phpt set under valgrind
@@ -26,7 +26,7 @@ test-valgrind: setup ## Run the .phpt set under valgrind
 test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
 	@scripts/php84
 
-bench: setup build ## Measure beside bare h2 and tonic; prints ratios
+bench: setup build ## Measure beside bare h2 and tonic (BENCH_PEER=grpc.so: another extension, too); prints ratios
 	@scripts/bench
 
 lint: ## Check formatting, clippy, the C header, and the syntax of all scripts

@@ -145,6 +145,34 @@ async fn a_connection_is_ready_when_the_server_has_spoken() {
     assert!(is_hello(&other.await.unwrap()));
 }
 
+/// Neither keepalive nor the idle timeout is about a connection that is still being made.
+#[tokio::test]
+async fn a_server_that_speaks_late_is_waited_for() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut socket, _) = listener.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        // An empty SETTINGS frame.
+        socket.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        // Until the client closes it, as nothing more comes.
+        let _ = socket.read_to_end(&mut Vec::new());
+    });
+    let options = ChannelOptions {
+        idle_timeout: Some(Duration::from_millis(50)),
+        keepalive: Some(Duration::from_millis(50)),
+        keepalive_timeout: Duration::from_millis(50),
+        keepalive_without_calls: true,
+        ..impatient()
+    };
+    let channel = channel(&format!("http://{addr}"), options);
+    // The server takes one connection only: an attempt that is given up leaves no other.
+    tokio::time::timeout(Duration::from_secs(10), channel.wait_for_ready()).await.unwrap().unwrap();
+    drop(channel);
+    tokio::task::spawn_blocking(|| server.join().unwrap()).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_first_address_that_answers_is_taken() {
     let server = WrongServer::start(Behaviour::Echo).unwrap();

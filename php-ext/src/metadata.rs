@@ -8,7 +8,7 @@ use viaduct::metadata::{append, entries};
 
 use crate::errors::{self, Thrown};
 use crate::zend::array::{Entries, Key};
-use crate::zend::class::empty_array;
+use crate::zend::class::array_or_empty;
 use crate::zend::{string, type_name};
 
 /// The most values that are taken. `HeaderMap` panics at 24,576; peers refuse long before: the
@@ -85,14 +85,7 @@ pub(crate) fn to_php(map: &HeaderMap) -> Zval {
         }
     }
     flush(&mut array, current);
-    match array {
-        Some(array) => {
-            let mut value = Zval::new();
-            value.set_hashtable(array);
-            value
-        }
-        None => empty_array(),
-    }
+    array_or_empty(array)
 }
 
 fn flush(array: &mut Option<ZBox<ZendHashTable>>, done: Option<(&str, ZBox<ZendHashTable>)>) {

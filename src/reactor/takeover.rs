@@ -243,14 +243,15 @@ mod tests {
         let counted = Arc::new(AtomicU64::new(0));
         let theirs = Arc::clone(&counted);
         reactor.block_on(async {
-            // On a busy machine the janitor may come late to its last tick; then there are no more.
+            // On a busy machine the janitor may come late to its last tick; after that there is none.
             for _ in 0..20 {
                 theirs.store(reactor.janitor().wakeups, SeqCst);
-                tokio::time::sleep(Duration::from_millis(400)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 if reactor.janitor().wakeups == theirs.load(SeqCst) {
                     break;
                 }
             }
+            tokio::time::sleep(Duration::from_millis(800)).await;
         });
         assert_eq!(reactor.janitor().wakeups, counted.load(SeqCst));
     }

@@ -21,7 +21,7 @@ use super::body::{Body, BodyError};
 use super::inbox::lock;
 use super::stream::PeerAddr;
 use super::waiting::Waiting;
-use super::{Ground, counters::Counters};
+use super::{Ground, counters::Counters, request};
 use crate::codec::{Encoding, Message};
 use crate::deadline::Deadline;
 
@@ -120,6 +120,11 @@ impl ServerCall {
     /// given.
     pub fn encoding(&self) -> Encoding {
         self.0.begin.encoding
+    }
+
+    /// Whether the client reads messages that are compressed with `encoding`.
+    pub fn accepts(&self, encoding: Encoding) -> bool {
+        encoding == Encoding::Identity || request::accepts(self.headers(), encoding)
     }
 
     /// Whether the client has gone, the deadline has passed, or the request broke the protocol: no

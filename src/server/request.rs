@@ -113,7 +113,8 @@ fn is_grpc(content_type: &[u8]) -> bool {
         && matches!(content_type.get(16), None | Some(b'+' | b';' | b' '))
 }
 
-fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
+/// Whether who sent `headers` reads messages that are compressed so.
+pub(super) fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
     headers
         .get_all("grpc-accept-encoding")
         .iter()

@@ -134,19 +134,20 @@ impl Connection {
             complaint: flusher.complaint(),
         });
         let pings = conn.ping_pong();
-        let theirs = Arc::clone(&shared);
-        let watch = Watch::new(keep, pings);
-        let mut driver = Driver { conn, flusher, watch, shared: Arc::clone(&shared), failure: None };
-        let over = poll_fn(|cx| match Pin::new(&mut driver).poll(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending if driver.flusher.is_greeted() => Poll::Ready(false),
+        poll_fn(|cx| match poll_both(&mut conn, &flusher, cx) {
+            Poll::Ready(ended) => Poll::Ready(Err(ended)),
+            Poll::Pending if flusher.is_greeted() => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
-        });
-        if over.await {
-            let complaint = shared.complaint.get().cloned();
-            let failure = driver.failure.as_ref().map(explain_handshake);
-            return Err(complaint.or(failure).unwrap_or_else(closed_early));
-        }
+        })
+        .await
+        .map_err(|failure| {
+            let failure = failure.as_ref().map(explain_handshake);
+            shared.complaint.get().cloned().or(failure).unwrap_or_else(closed_early)
+        })?;
+        let theirs = Arc::clone(&shared);
+        // Only now: until here the time of the attempt is the limit.
+        let watch = Watch::new(keep, pings);
+        let mut driver = Driver { conn, flusher, watch, shared: Arc::clone(&shared) };
         let drive = async move {
             tokio::select! {
                 () = &mut driver => {}
@@ -210,8 +211,22 @@ struct Driver<S> {
     flusher: Flusher<S>,
     watch: Watch,
     shared: Arc<Shared>,
-    /// What h2 ended with, where that was no end in order.
-    failure: Option<h2::Error>,
+}
+
+/// One turn of h2; what it has gathered in it goes out in one write. Ready where the connection is over,
+/// with what h2 ended with where that was no end in order.
+fn poll_both<S: AsyncRead + AsyncWrite + Unpin>(
+    conn: &mut h2::client::Connection<Wire<S>, Bytes>,
+    flusher: &Flusher<S>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<h2::Error>> {
+    let polled = Pin::new(conn).poll(cx);
+    let broken = matches!(flusher.poll_flush(cx), Poll::Ready(Err(_)));
+    match polled {
+        Poll::Ready(ended) => Poll::Ready(ended.err()),
+        Poll::Pending if broken => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
@@ -219,16 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let over = match Pin::new(&mut this.conn).poll(cx) {
-            Poll::Ready(ended) => {
-                this.failure = ended.err();
-                true
-            }
-            Poll::Pending => false,
-        };
-        // What h2 has gathered in this turn goes out in one write.
-        let broken = matches!(this.flusher.poll_flush(cx), Poll::Ready(Err(_)));
-        if over || broken {
+        if poll_both(&mut this.conn, &this.flusher, cx).is_ready() {
             return Poll::Ready(());
         }
         let calls = this.shared.calls.load(Relaxed);

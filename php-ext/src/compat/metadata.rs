@@ -12,7 +12,7 @@ use viaduct::codec::Encoding;
 use viaduct::metadata::{binary_value, decode_binary, is_reserved};
 
 use crate::zend::array::{Entries, Key};
-use crate::zend::class::empty_array;
+use crate::zend::class::array_or_empty;
 use crate::zend::string;
 
 /// The most values that are taken. `HeaderMap` panics at 24,576; peers refuse long before.
@@ -90,12 +90,5 @@ pub(crate) fn to_php(map: &HeaderMap) -> Zval {
         // Nor can setting an element to a list.
         let _ = array.get_or_insert_with(ZendHashTable::new).insert(name.as_str(), list);
     }
-    match array {
-        Some(array) => {
-            let mut value = Zval::new();
-            value.set_hashtable(array);
-            value
-        }
-        None => empty_array(),
-    }
+    array_or_empty(array)
 }

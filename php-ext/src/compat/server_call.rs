@@ -117,7 +117,7 @@ impl ServerCall {
     fn send_initial(&self, live: &Live, mut initial: HeaderMap, ops: &Ops<'_>) {
         self.sent_initial.set(true);
         if let Some(encoding) = metadata::take_encoding(&mut initial)
-            && (encoding == Encoding::Identity || accepts(live.call.headers(), encoding))
+            && live.call.accepts(encoding)
         {
             self.encoding.set(encoding);
         }
@@ -208,12 +208,4 @@ impl ServerCall {
         }
         Ok(received)
     }
-}
-
-fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
-    headers
-        .get_all("grpc-accept-encoding")
-        .iter()
-        .flat_map(|list| list.as_bytes().split(|b| *b == b','))
-        .any(|name| name.trim_ascii() == encoding.name().as_bytes())
 }

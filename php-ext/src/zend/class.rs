@@ -254,6 +254,16 @@ pub(crate) fn declare(class: &mut ClassEntry, name: &str, of: &Type, flags: i32,
     std::mem::forget(default);
 }
 
+/// An array, or the empty one that needs no memory.
+pub(crate) fn array_or_empty(
+    array: Option<ext_php_rs::boxed::ZBox<ext_php_rs::types::ZendHashTable>>,
+) -> Zval {
+    let Some(array) = array else { return empty_array() };
+    let mut value = Zval::new();
+    value.set_hashtable(array);
+    value
+}
+
 /// The empty array that needs no memory.
 pub(crate) fn empty_array() -> Zval {
     let mut value = Zval::new();
