@@ -327,6 +327,13 @@ impl Deframer {
     }
 }
 
+/// Whether a content-type is gRPC's: `application/grpc`, alone or with a subtype (`+proto`) or parameters
+/// (`;charset=…`).
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    content_type.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+        && matches!(content_type.get(16), None | Some(b'+' | b';' | b' '))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,5 +398,16 @@ mod tests {
         let mut deframer = Deframer::new(Encoding::Gzip, 10);
         deframer.push(Bytes::from_static(&[1, 0, 0, 0, 2, 1, 2]));
         assert_eq!(deframer.next().unwrap_err().code(), Code::Internal);
+    }
+
+    #[test]
+    fn content_types() {
+        for good in ["application/grpc", "application/grpc+proto", "application/grpc;v=1", "Application/GRPC"]
+        {
+            assert!(is_grpc(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "application/grpc-web", "application/grpcx", "application/json", "text/html"] {
+            assert!(!is_grpc(bad.as_bytes()), "{bad}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! | layer | modules | what it is |
 //! |---|---|---|
 //! | faces | [`ffi`] (and the crate `viaduct-php`) | thin: they translate, nothing else |
-//! | roads | [`client`], [`server`] | channels and calls; listeners and handlers |
+//! | roads | [`client`], [`server`], [`proxy`] | channels and calls; listeners and handlers; what is forwarded |
 //! | ground | [`tls`], [`transport`] | one HTTP/2 connection and what protects it |
 //! | reactor | [`reactor`] | who drives the runtime, and what happens at `fork` |
 //! | vocabulary | [`status`], [`metadata`], [`deadline`], [`codec`] | no I/O, no threads |
@@ -19,6 +19,8 @@ pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
 pub mod metadata;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod reactor;
 pub mod server;
 pub mod status;

@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use tonic::Status;
 
-use crate::codec::Encoding;
+use crate::codec::{self, Encoding};
 use crate::error::quote;
 use crate::status;
 
@@ -24,10 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Whether the head of an answer is gRPC's.
 pub fn is_grpc(head: &Parts) -> bool {
     let content_type = head.headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
-    let typed = match content_type.and_then(|t| t.strip_prefix(b"application/grpc")) {
-        Some(rest) => matches!(rest.first(), None | Some(b'+' | b';' | b' ')),
+    let typed = match content_type {
+        Some(content_type) => codec::is_grpc(content_type),
         // A trailers-only answer has nothing that would need a type.
-        None => content_type.is_none() && head.headers.contains_key("grpc-status"),
+        None => head.headers.contains_key("grpc-status"),
     };
     typed && (head.status.is_success() || head.headers.contains_key("grpc-status"))
 }
@@ -76,7 +76,7 @@ pub fn encoding(head: &Parts) -> Result<Encoding, Status> {
             Status::internal(format!(
                 "the server compresses with {}, which was not offered (grpc-accept-encoding: {})",
                 quote(&String::from_utf8_lossy(name.as_bytes())),
-                crate::codec::ACCEPTED
+                codec::ACCEPTED
             ))
         }),
     }

@@ -7,16 +7,14 @@ use std::future::Future;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::backoff::Backoff;
 use super::channel::{Config, Connectivity};
 use super::options::ChannelOptions;
-use crate::tls::{self, ClientTls};
 use crate::transport::connection::{Connection, Keep};
 use crate::transport::dial::{Address, dial};
-use crate::transport::socket::{Socket, Transport};
+use crate::transport::secure::secure;
+use crate::transport::socket::Transport;
 
 /// What a subchannel connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,17 +187,4 @@ async fn connect(
         )),
     };
     Connection::new(stream, peer.clone(), keep).await.map_err(|why| format!("{peer}: {why}"))
-}
-
-/// The TLS handshake; HTTP/2 must come out of it.
-async fn secure(tls: &ClientTls, host: &str, socket: Socket) -> Result<TlsStream<Socket>, String> {
-    let name = tls.name_for(host).map_err(|error| error.to_string())?;
-    let stream = TlsConnector::from(tls.config())
-        .connect(name, socket)
-        .await
-        .map_err(|error| format!("the TLS handshake failed: {}", tls.explain(host, &error)))?;
-    match stream.get_ref().1.alpn_protocol() {
-        Some(tls::ALPN_H2) => Ok(stream),
-        _ => Err(format!("the TLS handshake failed: {}", tls::no_h2())),
-    }
 }

@@ -27,7 +27,7 @@ pub fn generation() -> u32 {
 }
 
 /// Makes forks noticed. Called by every reactor before it starts.
-pub(super) fn install() {
+pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler calls nothing but `close` and atomics, which are safe at that point.
@@ -168,7 +168,7 @@ impl Drop for Tracked {
 
 /// Runs `start` with all signals blocked: a thread that it starts inherits that, and signals reach the
 /// host's threads only.
-pub(super) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: the calls read and write two local sets and this thread's mask.
     let before = unsafe {
         let mut all = std::mem::zeroed();
@@ -186,7 +186,7 @@ pub(super) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
 }
 
 /// Blocks all signals on the calling thread, for threads that others start.
-pub(super) fn block_signals() {
+pub(crate) fn block_signals() {
     // SAFETY: the calls write to a local set and this thread's mask.
     unsafe {
         let mut all = std::mem::zeroed();

@@ -3,8 +3,7 @@
 //! All of a connection's calls are driven by its one task. A request of one message is gathered here,
 //! without a task or a timer of its own, and goes to the inbox when it is complete.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
@@ -48,7 +47,7 @@ pub(super) async fn run(
     let Some(tls) = tls else {
         return serve(socket, Peer { address: peer, certificate: None }, site, member, until).await;
     };
-    let accepted = before(until, member, TlsAcceptor::from(tls.config()).accept(socket)).await;
+    let accepted = member.before(until, TlsAcceptor::from(tls.config()).accept(socket)).await;
     let why = match accepted {
         Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -62,22 +61,6 @@ pub(super) async fn run(
     };
     site.ground.counters.tls_failed.add();
     tracing::debug!(%peer, "no TLS connection: {why}");
-}
-
-/// `work`, unless `until` passes or the server stops serving before.
-async fn before<F: Future>(until: Instant, member: &mut Membership, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
-    let mut late = pin!(tokio::time::sleep_until(until.into()));
-    poll_fn(|cx| {
-        if member.phase(cx.waker()) != Phase::Serving {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        late.as_mut().poll(cx).map(|()| None)
-    })
-    .await
 }
 
 /// Who is on the other side.
@@ -95,7 +78,7 @@ where
     let reads = Arc::new(AtomicU64::new(0));
     let (wire, flusher) = wrap(io, Arc::clone(&reads));
     let handshake = config.http2().handshake::<_, Bytes>(wire);
-    let mut http2 = match before(until, member, handshake).await {
+    let mut http2 = match member.before(until, handshake).await {
         Some(Ok(http2)) => http2,
         None if site.lifecycle.phase() != Phase::Serving => return,
         failed => {

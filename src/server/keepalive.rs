@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 ///
 /// Silence is told by the count of reads, looked at once a period: reading the clock at every read
 /// would cost each call. So the PING leaves after one to two periods of silence.
-pub(super) struct Keepalive {
+pub(crate) struct Keepalive {
     pings: PingPong,
     reads: Arc<AtomicU64>,
     seen: u64,
@@ -24,7 +24,7 @@ pub(super) struct Keepalive {
 }
 
 impl Keepalive {
-    pub(super) fn new(pings: PingPong, reads: Arc<AtomicU64>, silence: Duration, patience: Duration) -> Self {
+    pub(crate) fn new(pings: PingPong, reads: Arc<AtomicU64>, silence: Duration, patience: Duration) -> Self {
         // Under 10 ms the timer's own step would make a storm of it.
         let silence = silence.max(Duration::from_millis(10));
         let seen = reads.load(Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl Keepalive {
     }
 
     /// Ready when the peer is taken for dead.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.asked && matches!(self.pings.poll_pong(cx), Poll::Ready(Ok(_))) {
                 self.rest();

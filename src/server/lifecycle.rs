@@ -1,9 +1,12 @@
 //! Serving, draining, aborted: the phase of a server, and who must hear of a change.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
+use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -11,7 +14,7 @@ use super::inbox::lock;
 
 /// What a server is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     Serving,
     /// No new connections; those there are told to go away, and finish their calls.
     Draining,
@@ -24,7 +27,7 @@ pub(super) enum Phase {
 /// A task reads the phase each time it is polled, which is one load, and leaves its waker here once:
 /// a `watch` channel in each connection would cost a lock on every poll.
 #[derive(Debug, Default)]
-pub(super) struct Lifecycle {
+pub(crate) struct Lifecycle {
     phase: AtomicU8,
     tasks: Mutex<Tasks>,
     fewer: Notify,
@@ -37,7 +40,7 @@ struct Tasks {
 }
 
 impl Lifecycle {
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Serving,
             1 => Phase::Draining,
@@ -46,7 +49,7 @@ impl Lifecycle {
     }
 
     /// Goes on to `phase`; never back. Whether that was a change.
-    pub(super) fn advance(&self, phase: Phase) -> bool {
+    pub(crate) fn advance(&self, phase: Phase) -> bool {
         let changed = self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8;
         let wakers: Vec<Waker> = lock(&self.tasks).wakers.values().flatten().cloned().collect();
         wakers.into_iter().for_each(Waker::wake);
@@ -55,7 +58,7 @@ impl Lifecycle {
     }
 
     /// Counts one more task, until the membership is dropped.
-    pub(super) fn join(self: &Arc<Self>) -> Membership {
+    pub(crate) fn join(self: &Arc<Self>) -> Membership {
         let mut tasks = lock(&self.tasks);
         tasks.last += 1;
         let id = tasks.last;
@@ -65,7 +68,7 @@ impl Lifecycle {
     }
 
     /// Resolves when the server serves no more and the last task has ended.
-    pub(super) async fn ended(&self) {
+    pub(crate) async fn ended(&self) {
         loop {
             let mut fewer = std::pin::pin!(self.fewer.notified());
             fewer.as_mut().enable();
@@ -79,7 +82,7 @@ impl Lifecycle {
 
 /// One task's place among those that hear of the phase.
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(crate) struct Membership {
     lifecycle: Arc<Lifecycle>,
     id: u64,
     listening: bool,
@@ -87,12 +90,33 @@ pub(super) struct Membership {
 
 impl Membership {
     /// The phase; the task of `waker` is woken when it changes. The task must be the same each time.
-    pub(super) fn phase(&mut self, waker: &Waker) -> Phase {
+    pub(crate) fn phase(&mut self, waker: &Waker) -> Phase {
         if !self.listening {
             lock(&self.lifecycle.tasks).wakers.insert(self.id, Some(waker.clone()));
             self.listening = true;
         }
         self.lifecycle.phase()
+    }
+
+    /// `work`, unless `until` passes or serving stops before.
+    pub(crate) async fn before<F: Future>(&mut self, until: Instant, work: F) -> Option<F::Output> {
+        let mut work = pin!(work);
+        let mut late = pin!(tokio::time::sleep_until(until.into()));
+        poll_fn(|cx| {
+            if self.phase(cx.waker()) != Phase::Serving {
+                return Poll::Ready(None);
+            }
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            late.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Whether serving goes on.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.lifecycle.phase() == Phase::Serving
     }
 }
 

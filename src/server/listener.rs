@@ -93,13 +93,35 @@ impl Listener {
         Ok(Self { socket, tls, target })
     }
 
+    /// Binds for somebody who speaks TLS by himself, or not: the scheme (`tcp://` as well) is only a name.
+    pub(crate) fn bind_bare(address: &str, share: bool) -> Result<Self, ListenError> {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        if !matches!(scheme, "tcp" | "https") {
+            return Self::bind_shared(address, None, share);
+        }
+        let mut bound = Self::bind_shared(&format!("http://{rest}"), None, share)?;
+        bound.target = bound.target.replacen("http", scheme, 1);
+        Ok(bound)
+    }
+
+    /// A second handle of the same socket.
+    pub(crate) fn twin(&self) -> Result<Self, ListenError> {
+        let failed = |source| ListenError::Io { address: self.target.clone(), source };
+        let socket = match &self.socket {
+            Bound::Tcp(socket) => Bound::Tcp(socket.try_clone().map_err(failed)?),
+            // The file is removed by the first of them.
+            Bound::Unix(socket, _) => Bound::Unix(socket.try_clone().map_err(failed)?, None),
+        };
+        Ok(Self { socket, tls: self.tls.clone(), target: self.target.clone() })
+    }
+
     /// The address as a client would dial it, with the port that was bound.
     pub fn target(&self) -> &str {
         &self.target
     }
 
     /// Hands the socket to the runtime that this is called in.
-    pub(super) fn activate(self) -> io::Result<(Acceptor, Option<ServerTls>)> {
+    pub(crate) fn activate(self) -> io::Result<(Acceptor, Option<ServerTls>)> {
         let acceptor = match self.socket {
             Bound::Tcp(socket) => {
                 Acceptor::Tcp { _tracked: Tracked::new(&socket), listener: TcpListener::from_std(socket)? }
@@ -202,7 +224,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// The file of a Unix socket; removed with this, if it is still ours.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
     process: u32,
@@ -230,14 +252,14 @@ impl Drop for SocketFile {
 
 /// A listening socket on a runtime.
 #[derive(Debug)]
-pub(super) enum Acceptor {
+pub(crate) enum Acceptor {
     // A forked child closes its copy, so that the address is free when the server ends.
     Tcp { _tracked: Tracked, listener: TcpListener },
     Unix { _tracked: Tracked, listener: UnixListener, _file: Option<SocketFile> },
 }
 
 impl Acceptor {
-    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, PeerAddr)>> {
+    pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, PeerAddr)>> {
         Poll::Ready(match self {
             Self::Tcp { listener, .. } => ready!(listener.poll_accept(cx))
                 .map(|(stream, peer)| (Socket::from(stream), PeerAddr::Ip(peer))),

@@ -30,12 +30,12 @@ mod connection;
 mod counters;
 mod ground;
 mod inbox;
-mod keepalive;
-mod lifecycle;
-mod listener;
+pub(crate) mod keepalive;
+pub(crate) mod lifecycle;
+pub(crate) mod listener;
 mod request;
 mod router;
-mod stream;
+pub(crate) mod stream;
 mod timers;
 mod waiting;
 

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::Ground;
 use super::router::{RequestShape, Router};
-use crate::codec::{ACCEPTED, Encoding};
+use crate::codec::{self, ACCEPTED, Encoding};
 use crate::deadline::{Deadline, parse_timeout};
 use crate::error::quote;
 use crate::status;
@@ -43,7 +43,7 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
     if head.method != Method::POST {
         return Err(Rejection::Http(StatusCode::METHOD_NOT_ALLOWED));
     }
-    if !head.headers.get(CONTENT_TYPE).is_some_and(|t| is_grpc(t.as_bytes())) {
+    if !head.headers.get(CONTENT_TYPE).is_some_and(|t| codec::is_grpc(t.as_bytes())) {
         return Err(Rejection::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let path = head.uri.path();
@@ -107,12 +107,6 @@ fn refusal(status: &Status, ground: &Ground) -> HeaderMap {
     headers
 }
 
-/// `application/grpc`, alone or with a subtype (`+proto`) or parameters (`;charset=…`).
-fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
-        && matches!(content_type.get(16), None | Some(b'+' | b';' | b' '))
-}
-
 /// Whether who sent `headers` reads messages that are compressed so.
 pub(super) fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
     headers
@@ -125,17 +119,6 @@ pub(super) fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn content_types() {
-        for good in ["application/grpc", "application/grpc+proto", "application/grpc;v=1", "Application/GRPC"]
-        {
-            assert!(is_grpc(good.as_bytes()), "{good}");
-        }
-        for bad in ["", "application/grpc-web", "application/grpcx", "application/json", "text/html"] {
-            assert!(!is_grpc(bad.as_bytes()), "{bad}");
-        }
-    }
 
     #[test]
     fn accepted_encodings_are_a_list_over_several_headers() {

@@ -14,7 +14,7 @@ use crate::transport::wire::{Flusher, Wire, wire};
 
 /// Who is on the other side; formatted only when asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum PeerAddr {
+pub(crate) enum PeerAddr {
     Ip(SocketAddr),
     Unix,
 }
@@ -33,7 +33,7 @@ impl fmt::Display for PeerAddr {
 
 /// What HTTP/2 runs on: `io` (a socket, or TLS over one) with whatever belongs around it. `reads` is
 /// counted for keepalive; what HTTP/2 writes is gathered until the flusher is asked.
-pub(super) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> (Wire<Watched<IO>>, Flusher<Watched<IO>>)
+pub(crate) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> (Wire<Watched<IO>>, Flusher<Watched<IO>>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -41,7 +41,7 @@ where
 }
 
 /// Counts the reads that brought something, so that silence can be told.
-pub(super) struct Watched<IO> {
+pub(crate) struct Watched<IO> {
     io: IO,
     reads: Arc<AtomicU64>,
 }

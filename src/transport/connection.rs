@@ -178,6 +178,11 @@ impl Connection {
         self.shared.ended.get().is_some()
     }
 
+    /// How many calls it has now.
+    pub fn calls(&self) -> usize {
+        self.shared.calls.load(Relaxed)
+    }
+
     /// Counts a call.
     pub fn busy(&self) -> Busy {
         self.shared.calls.fetch_add(1, Relaxed);

@@ -3,11 +3,13 @@
 //! - [`socket`]: the kinds of byte stream there are, as one type;
 //! - [`wire`]: what stands between h2 and the socket, so that one turn of a connection is one write;
 //! - [`dial`]: from addresses to a socket, several at once where the first is slow (RFC 8305);
+//! - [`secure`]: the client's TLS handshake;
 //! - [`proxy`]: through an HTTP proxy, by CONNECT;
 //! - [`connection`]: a client's connection and the task that drives it.
 
 pub mod connection;
 pub mod dial;
 pub mod proxy;
+pub mod secure;
 pub mod socket;
 pub mod wire;

@@ -38,6 +38,14 @@ impl From<UnixStream> for Socket {
 }
 
 impl Socket {
+    /// Our end of a TCP connection.
+    pub(crate) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
     /// Reads without taking anything away.
     ///
     /// # Errors

@@ -1,0 +1,194 @@
+//! The forwarding proxy: it reads the head of a request, never the messages, and carries it to a backend that serves it.
+//!
+//! ```text
+//!  client ══HTTP/2══ downstream ── forward ──(route, pick)── exchange ══HTTP/2══ backend
+//!                        │            │                          │
+//!                     accept      deadline, retries,        upstream: groups, members,
+//!                     sniff       statuses                  one connection for many streams
+//! ```
+//!
+//! - [`settings`]: what it is told;
+//! - `accept`, `sniff`: from a socket to a protocol; `downstream`: a client's HTTP/2 connection;
+//! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
+//! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
+//! - [`upstream`]: the backends;
+//! - `refuse`: what clients are told; `metrics`: what is counted.
+//!
+//! Instances are equal and keep nothing: what they know of backends they have asked. Traffic runs on worker threads,
+//! each with a runtime and connections of its own, so that a request never changes threads.
+//!
+//! It stands on h2 directly. A library that puts messages or bodies together would add frames (an empty DATA after a
+//! trailers-only answer), and copies.
+
+#![forbid(unsafe_code)]
+
+mod accept;
+mod client;
+mod downstream;
+mod exchange;
+mod forward;
+mod headers;
+mod metrics;
+mod plan;
+mod refuse;
+mod route;
+pub mod settings;
+mod sniff;
+pub mod upstream;
+mod worker;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use self::accept::Listening;
+use self::forward::Outcome;
+use self::metrics::Counters;
+use self::plan::Plan;
+use self::settings::Settings;
+use self::upstream::group::Own;
+use self::worker::Worker;
+use crate::error::InvalidArgument;
+use crate::reactor::fork;
+use crate::server::lifecycle::Phase;
+
+/// What all threads of a proxy share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    plan: ArcSwap<Plan>,
+    counters: Counters,
+    own: Arc<Own>,
+    listening: ArcSwap<Vec<Arc<Listening>>>,
+    phase: watch::Sender<Phase>,
+    started: Instant,
+}
+
+impl Shared {
+    /// A request has ended.
+    fn ended(&self, _outcome: &Outcome<'_>) {}
+}
+
+/// A proxy that runs, on threads of its own. Dropping it cuts everything.
+#[derive(Debug)]
+pub struct Proxy {
+    /// In a forked child the threads are gone, and nothing of it is touched.
+    running: fork::Bound<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+/// Why a proxy does not start, or does not take a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] InvalidArgument),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] crate::server::ListenError),
+    /// The system gives no thread, or none of what a thread needs.
+    #[error("the proxy's threads cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// It was inherited through a fork.
+    #[error("the proxy runs in the parent of this process; a forked child starts its own")]
+    Forked,
+}
+
+impl Proxy {
+    /// Listens, and carries what comes.
+    ///
+    /// # Errors
+    ///
+    /// Something in the settings cannot be used, or an address cannot be listened on. Nothing runs then.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        fork::install();
+        let count = settings.workers.max(1);
+        let shared = Arc::new(Shared {
+            plan: ArcSwap::default(),
+            counters: Counters::default(),
+            own: Arc::default(),
+            listening: ArcSwap::default(),
+            phase: watch::Sender::new(Phase::Serving),
+            started: Instant::now(),
+        });
+        let workers =
+            (0..count).map(Worker::start).collect::<Result<Vec<_>, _>>().map_err(StartError::Thread)?;
+        let running = Running { shared, workers, reloading: Mutex::default() };
+        plan::apply(&running.shared, &running.workers, settings)?;
+        Ok(Self { running: fork::Bound::new(running) })
+    }
+
+    fn running(&self) -> Result<&Running, StartError> {
+        self.running.get().ok_or(StartError::Forked)
+    }
+
+    /// Takes other settings: all of them, or none. What runs goes on; backends and addresses that stay the same keep
+    /// their connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); the old settings hold on then.
+    pub fn reload(&self, settings: Settings) -> Result<(), StartError> {
+        let running = self.running()?;
+        let _alone = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = &running.shared.counters;
+        let done = plan::apply(&running.shared, &running.workers, settings);
+        let counter = if done.is_ok() { &counters.reloads } else { &counters.reloads_failed };
+        counter.fetch_add(1, Relaxed);
+        done
+    }
+
+    /// Where it listens, as clients would dial it, in the order of the settings.
+    pub fn targets(&self) -> Vec<String> {
+        self.running.get().map_or_else(Vec::new, |running| {
+            running.shared.listening.load().iter().map(|one| one.target.clone()).collect()
+        })
+    }
+
+    /// Begins to end: first for the time of [`Drain::notice`](settings::Drain) new connections are still taken, while
+    /// the admin port says "draining"; then none are, clients are told to go away, and what runs may finish within
+    /// [`Drain::grace`](settings::Drain). Can be called from any thread.
+    pub fn drain(&self) {
+        if let Some(running) = self.running.get() {
+            plan::drain(&running.shared, &running.workers);
+        }
+    }
+
+    /// Cuts everything.
+    pub fn abort(&self) {
+        if let Some(running) = self.running.get() {
+            plan::abort(&running.shared);
+        }
+    }
+
+    /// Waits until nothing is served any more, after [`drain`](Self::drain) or [`abort`](Self::abort).
+    pub fn wait(&self) {
+        if let (Some(running), Some(worker)) =
+            (self.running.get(), self.running.get().and_then(|r| r.workers.first()))
+        {
+            let mut phase = running.shared.phase.subscribe();
+            // A proxy whose worker has ended serves nothing, either.
+            worker.block_on(async move {
+                let _ = phase.wait_for(|phase| *phase == Phase::Aborted).await;
+            });
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        plan::abort(&self.shared);
+        for worker in &mut self.workers {
+            worker.stop();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! From settings to what runs, all of it or nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accept::{ListenPlan, Listening, accept};
+use super::route::{Route, Routes};
+use super::settings::{Settings, Source};
+use super::upstream::{Found, Group};
+use super::worker::Worker;
+use super::{Shared, StartError};
+use crate::error::{InvalidArgument, quote};
+use crate::server::Listener;
+use crate::server::lifecycle::Phase;
+
+/// What holds for requests that come from now on.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    pub(super) routes: Routes,
+    pub(super) groups: Vec<Arc<Group>>,
+}
+
+/// Builds a plan and its listeners, and puts them into the place of those before.
+pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings) -> Result<(), StartError> {
+    let before = shared.plan.load_full();
+    let mut groups = Vec::with_capacity(settings.groups.len());
+    for group in &settings.groups {
+        match before.groups.iter().find(|known| known.settings == *group) {
+            Some(known) => groups.push((Arc::clone(known), false)),
+            None => groups
+                .push((Arc::new(Group::new(group.clone(), workers.len(), Arc::clone(&shared.own))?), true)),
+        }
+    }
+    let find = |name: &str, whose: &str| {
+        groups.iter().map(|(group, _)| group).find(|group| group.name() == name).cloned().ok_or_else(|| {
+            InvalidArgument::new(format!("{whose} leads to the group {}, which is not there", quote(name)))
+        })
+    };
+    let mut routes = Vec::with_capacity(settings.routes.len());
+    for route in &settings.routes {
+        let group = find(&route.group, &format!("the route {}", quote(&route.name)))?;
+        routes.push(Arc::new(Route { settings: route.clone(), group }));
+    }
+
+    let known = shared.listening.load_full();
+    let mut listening = Vec::with_capacity(settings.listeners.len());
+    let mut changed = Vec::new();
+    let mut bound = Vec::new();
+    for listen in &settings.listeners {
+        let plan = ListenPlan::new(listen.clone())?;
+        match known.iter().find(|one| one.address == listen.address) {
+            Some(one) => {
+                listening.push(Arc::clone(one));
+                changed.push((Arc::clone(one), plan));
+            }
+            None => {
+                let sockets = bind(listen, workers.len())?;
+                let target = sockets.first().map(|s| s.target().to_owned()).unwrap_or_default();
+                let one = Arc::new(Listening::new(target, plan));
+                listening.push(Arc::clone(&one));
+                bound.push((one, sockets));
+            }
+        }
+    }
+    // Registering a socket with a runtime is the last thing that can fail.
+    let mut acceptors = Vec::new();
+    for (one, sockets) in bound {
+        for ((number, worker), socket) in workers.iter().enumerate().zip(sockets) {
+            let _inside = worker.handle().enter();
+            let (acceptor, _) = socket
+                .activate()
+                .map_err(|source| crate::server::ListenError::Io { address: one.target.clone(), source })?;
+            acceptors.push((number, worker, Arc::clone(&one), acceptor));
+        }
+    }
+
+    // From here on nothing fails.
+    for (group, new) in &groups {
+        if *new {
+            group.set_members(fixed(&group.settings.sources));
+        }
+    }
+    let groups: Vec<Arc<Group>> = groups.into_iter().map(|(group, _)| group).collect();
+    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone() }));
+    for (one, plan) in changed {
+        one.plan.store(Arc::new(plan));
+    }
+    for (number, worker, one, acceptor) in acceptors {
+        let member = one.lifecycle.join();
+        worker.handle().spawn(accept(member, acceptor, number, one, Arc::clone(shared)));
+    }
+    let grace = shared.plan.load().settings.drain.grace;
+    for gone in known.iter().filter(|old| !listening.iter().any(|one| Arc::ptr_eq(one, old))) {
+        end(gone, grace, workers);
+    }
+    for gone in before.groups.iter().filter(|old| !groups.iter().any(|one| Arc::ptr_eq(one, old))) {
+        gone.retire();
+    }
+    shared.listening.store(Arc::new(listening));
+    Ok(())
+}
+
+/// One socket for each worker, on the same address.
+fn bind(listen: &super::settings::Listen, workers: usize) -> Result<Vec<Listener>, StartError> {
+    let share = !listen.address.starts_with("unix");
+    let first = Listener::bind_bare(&listen.address, share)?;
+    let mut all = vec![first];
+    while all.len() < workers {
+        let next = match all.first() {
+            // The port that the first was given.
+            Some(first) if share => Listener::bind_bare(first.target(), true)?,
+            Some(first) => first.twin()?,
+            None => break,
+        };
+        all.push(next);
+    }
+    Ok(all)
+}
+
+fn fixed(sources: &[Source]) -> Vec<Found> {
+    let found = sources.iter().filter_map(|source| match source {
+        Source::Fixed { address, name, weight } => Some(Found {
+            address: address.clone(),
+            name: name.clone(),
+            authority: name.clone(),
+            weight: *weight,
+        }),
+        _ => None,
+    });
+    found.collect()
+}
+
+/// Ends one listener: no new connections, GOAWAY, and a cut after `grace`.
+fn end(listening: &Arc<Listening>, grace: Duration, workers: &[Worker]) {
+    listening.lifecycle.advance(Phase::Draining);
+    let Some(worker) = workers.first() else { return };
+    let lifecycle = Arc::clone(&listening.lifecycle);
+    worker.handle().spawn(async move {
+        if tokio::time::timeout(grace, lifecycle.ended()).await.is_err() {
+            lifecycle.advance(Phase::Aborted);
+        }
+    });
+}
+
+/// Begins to end everything, in two steps.
+pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker]) {
+    let first = shared.phase.send_if_modified(|phase| {
+        let serving = *phase == Phase::Serving;
+        if serving {
+            *phase = Phase::Draining;
+        }
+        serving
+    });
+    let Some(worker) = workers.first().filter(|_| first) else { return };
+    let shared = Arc::clone(shared);
+    let drain = shared.plan.load().settings.drain;
+    worker.handle().spawn(async move {
+        tokio::time::sleep(drain.notice).await;
+        let all = shared.listening.load_full();
+        for one in all.iter() {
+            one.lifecycle.advance(Phase::Draining);
+        }
+        let ended = async {
+            for one in all.iter() {
+                one.lifecycle.ended().await;
+            }
+        };
+        // Late or not, it is over.
+        let _ = tokio::time::timeout(drain.grace, ended).await;
+        abort(&shared);
+    });
+}
+
+/// Cuts everything.
+pub(super) fn abort(shared: &Shared) {
+    for one in shared.listening.load().iter() {
+        one.lifecycle.advance(Phase::Aborted);
+    }
+    shared.phase.send_replace(Phase::Aborted);
+}

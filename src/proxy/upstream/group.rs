@@ -1,0 +1,272 @@
+//! A group: its members, and which of them serve what.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use super::lock;
+use super::member::{Found, Member};
+use super::pick::Ring;
+use crate::error::InvalidArgument;
+use crate::proxy::metrics::GroupCounters;
+use crate::proxy::settings::{self, Eject};
+use crate::tls::ClientTls;
+
+/// Backends that are equal. It lives as long as its configuration is the same.
+#[derive(Debug)]
+pub struct Group {
+    pub(in crate::proxy) settings: settings::Group,
+    pub(in crate::proxy) tls: Option<ClientTls>,
+    pub(in crate::proxy) counters: GroupCounters,
+    members: ArcSwap<Members>,
+    workers: usize,
+    /// Taken while the members change.
+    change: Mutex<()>,
+    /// The proxy's own ends of connections, to know them where they come in again.
+    own: Arc<Own>,
+    /// Turns for round robin.
+    pub(in crate::proxy) turn: AtomicU64,
+    /// What may be sent again now, in thousandths of a request.
+    budget: AtomicU64,
+    /// Told each time that a member has a new connection: its services may be others.
+    pub(in crate::proxy) fresh: tokio::sync::mpsc::UnboundedSender<Arc<Member>>,
+    fresh_in: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Arc<Member>>>>,
+}
+
+/// The members at one moment.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Members {
+    /// All of them.
+    pub(in crate::proxy) all: Candidates,
+    /// Those that say that they serve it, by service.
+    by_service: HashMap<Box<str>, Candidates>,
+    /// Those that cannot tell.
+    open: Candidates,
+}
+
+/// Members among which one is picked.
+#[derive(Debug, Clone, Default)]
+pub(in crate::proxy) struct Candidates {
+    pub(in crate::proxy) members: Arc<[Arc<Member>]>,
+    pub(in crate::proxy) ring: Option<Arc<Ring>>,
+}
+
+impl Candidates {
+    fn new(members: Vec<Arc<Member>>, settings: &settings::Group) -> Self {
+        let ring = matches!(settings.balance, settings::Balance::RingHash(_))
+            .then(|| Arc::new(Ring::new(members.iter().map(|m| (m.name(), m.found.weight)))));
+        Self { members: members.into(), ring }
+    }
+}
+
+/// The local addresses of the proxy's own connections, and to whom they lead.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Own(Mutex<HashMap<SocketAddr, Arc<Member>>>);
+
+impl Own {
+    /// The member that a connection with this address leads to.
+    pub(in crate::proxy) fn find(&self, address: SocketAddr) -> Option<Arc<Member>> {
+        let map = lock(&self.0);
+        map.get(&address).cloned()
+    }
+}
+
+/// Forgets an address when its connection has ended.
+pub(in crate::proxy) struct Owned(Arc<Own>, SocketAddr);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        lock(&self.0.0).remove(&self.1);
+    }
+}
+
+/// What stays in the budget at most, in thousandths of a request, and what is there at first.
+const BUDGET: (u64, u64) = (100_000, 10_000);
+
+impl Group {
+    /// A group without members yet.
+    ///
+    /// # Errors
+    ///
+    /// Its TLS texts cannot be used.
+    pub(in crate::proxy) fn new(
+        settings: settings::Group,
+        workers: usize,
+        own: Arc<Own>,
+    ) -> Result<Self, InvalidArgument> {
+        let tls = match &settings.tls {
+            None => None,
+            Some(tls) => {
+                let identity = tls.identity.as_ref().map(|(cert, key)| (&cert[..], &key[..]));
+                Some(ClientTls::new(tls.ca.as_deref(), identity, tls.server_name.as_deref())?)
+            }
+        };
+        let (fresh, fresh_in) = tokio::sync::mpsc::unbounded_channel();
+        Ok(Self {
+            settings,
+            tls,
+            counters: GroupCounters::default(),
+            members: ArcSwap::default(),
+            workers,
+            change: Mutex::default(),
+            own,
+            turn: AtomicU64::new(0),
+            budget: AtomicU64::new(BUDGET.1),
+            fresh,
+            fresh_in: Mutex::new(Some(fresh_in)),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Hears of members that have a new connection. For the one task that asks them for their services.
+    pub(in crate::proxy) fn listen(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Arc<Member>>> {
+        lock(&self.fresh_in).take()
+    }
+
+    /// The members now.
+    pub(in crate::proxy) fn members(&self) -> arc_swap::Guard<Arc<Members>> {
+        self.members.load()
+    }
+
+    /// Replaces the members. Those that stay keep their connections and what is known of them.
+    pub(in crate::proxy) fn set_members(&self, found: Vec<Found>) {
+        let _changing = lock(&self.change);
+        let before = self.members.load_full();
+        let mut now: Vec<Arc<Member>> = Vec::with_capacity(found.len());
+        for one in found {
+            let same =
+                |m: &&Arc<Member>| m.found.address == one.address && m.found.authority == one.authority;
+            if now.iter().any(|m| same(&m)) {
+                continue;
+            }
+            match before.all.members.iter().find(same) {
+                Some(known) if known.found == one => now.push(Arc::clone(known)),
+                _ => now.push(Arc::new(Member::new(one, self.workers))),
+            }
+        }
+        // One that has another weight is another; what it carries ends there.
+        for left in before.all.members.iter().filter(|m| !now.iter().any(|n| Arc::ptr_eq(m, n))) {
+            for pool in &left.pools {
+                pool.retire();
+            }
+        }
+        self.publish(now);
+    }
+
+    /// Reads anew which member serves what. Returns what no member serves any more, and what is new.
+    pub(in crate::proxy) fn sort_services(&self) -> (Vec<String>, Vec<String>) {
+        let _changing = lock(&self.change);
+        let before = self.members.load_full();
+        self.publish(before.all.members.to_vec());
+        let now = self.members.load();
+        let missing = |a: &Members, b: &Members| {
+            let mut names: Vec<String> = a
+                .by_service
+                .keys()
+                .filter(|k| !b.by_service.contains_key(*k))
+                .map(|k| (**k).into())
+                .collect();
+            names.sort();
+            names
+        };
+        (missing(&before, &now), missing(&now, &before))
+    }
+
+    fn publish(&self, all: Vec<Arc<Member>>) {
+        let mut by_service: HashMap<Box<str>, Vec<Arc<Member>>> = HashMap::new();
+        let mut open = Vec::new();
+        for member in &all {
+            match member.services() {
+                Some(services) => {
+                    for service in services.iter() {
+                        by_service.entry(service.as_str().into()).or_default().push(Arc::clone(member));
+                    }
+                }
+                None => open.push(Arc::clone(member)),
+            }
+        }
+        let make = |members| Candidates::new(members, &self.settings);
+        let by_service = by_service.into_iter().map(|(k, v)| (k, make(v))).collect();
+        self.members.store(Arc::new(Members { all: make(all), by_service, open: make(open) }));
+    }
+
+    /// A connection to `member` stands.
+    pub(in crate::proxy) fn connected(&self, member: &Arc<Member>, worker: usize) {
+        // One worker is enough: all of them lead to the same server.
+        if worker == 0 || member.services().is_none() {
+            // Nobody may be asking in this group.
+            let _ = self.fresh.send(Arc::clone(member));
+        }
+    }
+
+    /// Remembers that a connection from `local` is the proxy's own.
+    pub(in crate::proxy) fn own(&self, local: Option<SocketAddr>, member: &Arc<Member>) -> Option<Owned> {
+        let local = local?;
+        lock(&self.own.0).insert(local, Arc::clone(member));
+        Some(Owned(Arc::clone(&self.own), local))
+    }
+
+    /// A request was sent; it pays into the budget for others to be sent again.
+    pub(in crate::proxy) fn sent(&self) {
+        let part = (self.settings.retry_budget.clamp(0.0, 1.0) * 1000.0) as u64;
+        if self.budget.load(Relaxed) < BUDGET.0 {
+            self.budget.fetch_add(part, Relaxed);
+        }
+    }
+
+    /// Whether a request may be sent again; it is paid for then.
+    pub(in crate::proxy) fn may_retry(&self) -> bool {
+        self.budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1000)).is_ok()
+    }
+
+    /// A request to `member` failed by its fault.
+    pub(in crate::proxy) fn blame(&self, member: &Member) {
+        let Some(eject) = &self.settings.eject else { return };
+        // The last one that is left is better than none.
+        if self.members.load().all.members.len() < 2 {
+            return;
+        }
+        self.eject(member, eject);
+    }
+
+    fn eject(&self, member: &Member, eject: &Eject) {
+        if let Some(pause) = member.failed(eject) {
+            self.counters.ejections.fetch_add(1, Relaxed);
+            tracing::warn!(group = self.name(), member = member.name(), ?pause, "left out for its failures");
+        }
+    }
+
+    /// Lets the connections end with their last requests.
+    pub(in crate::proxy) fn retire(&self) {
+        for member in self.members.load().all.members.iter() {
+            for pool in &member.pools {
+                pool.retire();
+            }
+        }
+    }
+}
+
+impl Members {
+    /// Those that may take a request for `service`: those that say they serve it; else those that cannot tell.
+    pub(in crate::proxy) fn of(&self, service: &str) -> &Candidates {
+        match self.by_service.get(service) {
+            Some(candidates) => candidates,
+            None if self.by_service.is_empty() => &self.all,
+            None => &self.open,
+        }
+    }
+
+    /// The services that members have named.
+    pub(in crate::proxy) fn services(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.by_service.keys().map(|k| &**k).collect();
+        names.sort_unstable();
+        names
+    }
+}

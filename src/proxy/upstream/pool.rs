@@ -1,0 +1,241 @@
+//! The connections of one worker to one member: one, which all requests share, and more where the member allows
+//! no more streams on it.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::group::Group;
+use super::lock;
+use super::member::Member;
+use crate::transport::connection::{Busy, Connection, Keep};
+use crate::transport::dial::dial;
+use crate::transport::secure::secure;
+use crate::transport::socket::Transport;
+
+/// After a failed attempt the next one waits this long at first, and up to the second figure.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// The connections.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Pool(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    connections: Vec<Connection>,
+    /// An attempt that is being made. It tells its end.
+    dialing: Option<watch::Receiver<Option<Result<(), String>>>>,
+    /// When the last attempt failed, why, and how long the pause is.
+    failure: Option<(Instant, String, Duration)>,
+}
+
+/// A place for one request on a connection.
+#[derive(Debug)]
+pub(in crate::proxy) struct Place {
+    pub(in crate::proxy) send: SendRequest<Bytes>,
+    pub(in crate::proxy) connection: Connection,
+    pub(in crate::proxy) busy: Busy,
+}
+
+impl Pool {
+    /// A place on a connection that stands and has room.
+    #[inline]
+    fn ready(&self) -> Ready {
+        let inner = &mut *lock(&self.0);
+        let mut full = 0;
+        let mut at = 0;
+        while let Some(connection) = inner.connections.get(at) {
+            let Some(send) = connection.sender() else {
+                inner.connections.remove(at);
+                continue;
+            };
+            if connection.calls() < send.current_max_send_streams() {
+                let busy = connection.busy();
+                return Ready::Place(Place { send, connection: connection.clone(), busy });
+            }
+            full += 1;
+            at += 1;
+        }
+        Ready::None { full }
+    }
+
+    /// The least busy connection, whether it has room or not: what is too much waits there.
+    fn crowded(&self) -> Option<Place> {
+        let inner = lock(&self.0);
+        let connection = inner.connections.iter().min_by_key(|c| c.calls())?;
+        let send = connection.sender()?;
+        Some(Place { send, connection: connection.clone(), busy: connection.busy() })
+    }
+
+    /// How many connections stand.
+    pub(in crate::proxy) fn len(&self) -> usize {
+        lock(&self.0).connections.len()
+    }
+
+    /// Why the last attempt failed, where no connection stands since.
+    pub(in crate::proxy) fn failure(&self) -> Option<String> {
+        lock(&self.0).failure.as_ref().map(|(_, why, _)| why.clone())
+    }
+
+    /// Lets the connections end with their last request.
+    pub(in crate::proxy) fn retire(&self) {
+        for connection in std::mem::take(&mut lock(&self.0).connections) {
+            connection.drain();
+        }
+    }
+}
+
+enum Ready {
+    Place(Place),
+    None { full: usize },
+}
+
+impl Member {
+    /// A place for a request, at once where a connection has room.
+    #[inline]
+    pub(in crate::proxy) fn place_now(&self, worker: usize) -> Option<Place> {
+        match self.pools.get(worker)?.ready() {
+            Ready::Place(place) => Some(place),
+            Ready::None { .. } => None,
+        }
+    }
+}
+
+/// A place for a request on `member`: connects where nothing stands.
+///
+/// # Errors
+///
+/// A sentence: why there is no connection.
+pub(in crate::proxy) async fn place(
+    group: &std::sync::Arc<Group>,
+    member: &std::sync::Arc<Member>,
+    worker: usize,
+) -> Result<Place, String> {
+    let Some(pool) = member.pools.get(worker) else { return Err("there is no such worker".into()) };
+    // More than one round only where connections fill up or break as fast as they are made.
+    for _ in 0..8 {
+        let full = match pool.ready() {
+            Ready::Place(place) => return Ok(place),
+            Ready::None { full } => full,
+        };
+        if full >= group.settings.max_connections
+            && let Some(place) = pool.crowded()
+        {
+            return Ok(place);
+        }
+        let mut told = {
+            let mut inner = lock(&pool.0);
+            if let Some((at, why, pause)) = &inner.failure
+                && full == 0
+                && inner.dialing.is_none()
+                && at.elapsed() < *pause
+            {
+                return Err(why.clone());
+            }
+            match &inner.dialing {
+                Some(dialing) => dialing.clone(),
+                None => {
+                    let (tell, told) = watch::channel(None);
+                    inner.dialing = Some(told.clone());
+                    let (group, member) = (std::sync::Arc::clone(group), std::sync::Arc::clone(member));
+                    tokio::spawn(async move {
+                        let ended = connect(&group, &member, worker).await;
+                        // Nobody may wait any more.
+                        let _ = tell.send(Some(ended));
+                    });
+                    told
+                }
+            }
+        };
+        let ended = told.wait_for(Option::is_some).await.map(|ended| ended.clone());
+        match ended {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(why))) => {
+                return match pool.crowded() {
+                    Some(place) => Ok(place),
+                    None => Err(why),
+                };
+            }
+            _ => return Err("the attempt to connect was given up".into()),
+        }
+    }
+    pool.crowded().ok_or_else(|| "connections break as soon as they are made".into())
+}
+
+/// Makes one connection, and starts what drives it.
+async fn connect(
+    group: &std::sync::Arc<Group>,
+    member: &std::sync::Arc<Member>,
+    worker: usize,
+) -> Result<(), String> {
+    let timeout = group.settings.connect_timeout;
+    let made = tokio::time::timeout(timeout, establish(group, member))
+        .await
+        .unwrap_or_else(|_| Err(format!("no connection within {timeout:?} (connect_timeout)")));
+    let Some(pool) = member.pools.get(worker) else { return Ok(()) };
+    let mut inner = lock(&pool.0);
+    inner.dialing = None;
+    match made {
+        Ok((connection, drive, local)) => {
+            inner.failure = None;
+            inner.connections.push(connection);
+            drop(inner);
+            let looks = group.own(local, member);
+            tokio::spawn(async move {
+                drive.await;
+                drop(looks);
+            });
+            group.connected(member, worker);
+            Ok(())
+        }
+        Err(why) => {
+            let why = format!("{}: {why}", member.name());
+            let pause = match &inner.failure {
+                Some((_, _, before)) => before.saturating_mul(2).min(PAUSE.1),
+                None => PAUSE.0,
+            };
+            inner.failure = Some((Instant::now(), why.clone(), pause));
+            group.counters.connect_failures.fetch_add(1, Relaxed);
+            Err(why)
+        }
+    }
+}
+
+async fn establish(
+    group: &Group,
+    member: &Member,
+) -> Result<
+    (Connection, impl Future<Output = ()> + Send + 'static + use<>, Option<std::net::SocketAddr>),
+    String,
+> {
+    let (socket, address) = dial(std::slice::from_ref(&member.found.address)).await?;
+    let local = socket.local_addr();
+    let settings = &group.settings;
+    let keep = Keep {
+        keepalive: settings.keepalive,
+        keepalive_timeout: settings.keepalive_timeout,
+        without_calls: false,
+        max_pings: 0,
+        idle: None,
+        max_headers: 1 << 20,
+    };
+    let stream = match &group.tls {
+        None => Transport::Plain(socket),
+        Some(tls) => {
+            Transport::Client(Box::new(secure(tls, host_of(&member.found.authority), socket).await?))
+        }
+    };
+    group.counters.connections.fetch_add(1, Relaxed);
+    let (connection, drive) = Connection::new(stream, address.peer(), keep).await?;
+    Ok((connection, drive, local))
+}
+
+/// The host of `host:port`.
+fn host_of(authority: &str) -> &str {
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}

@@ -1,0 +1,72 @@
+//! The threads that carry the traffic.
+
+use std::future::Future;
+use std::io;
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use crate::reactor::fork;
+
+/// A thread with a runtime of its own.
+#[derive(Debug)]
+pub(super) struct Worker {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// # Errors
+    ///
+    /// The system gives no thread or no epoll instance.
+    pub(super) fn start(number: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            // Threads for name resolution: few, and not for long.
+            .max_blocking_threads(4)
+            .thread_name("viaduct-blocking")
+            .on_thread_start(fork::block_signals)
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = fork::without_signals(|| {
+            std::thread::Builder::new().name(format!("viaduct-proxy-{number}")).spawn(move || {
+                // An error means that the owner is gone, which is as good.
+                let _ = runtime.block_on(stopped);
+                // Lookups that hang must not hold the end up.
+                runtime.shutdown_background();
+            })
+        })?;
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits on the calling thread for what runs on this one.
+    pub(super) fn block_on<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (tell, told) = std::sync::mpsc::channel();
+        self.handle.spawn(async move {
+            // Nobody waits any more: then nobody needs it.
+            let _ = tell.send(future.await);
+        });
+        told.recv().ok()
+    }
+
+    pub(super) fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended by itself.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed by then.
+            let _ = thread.join();
+        }
+    }
+}
