@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use super::backoff::Backoff;
 use super::channel::{Config, Connectivity};
 use super::options::ChannelOptions;
+use super::want::{Want, Wanted, want};
 use crate::tls::{self, ClientTls};
 use crate::transport::connection::{Connection, Keep};
 use crate::transport::dial::{Address, dial};
@@ -39,7 +40,9 @@ pub(super) struct Subchannel {
 #[derive(Debug)]
 enum Phase {
     Idle,
-    Connecting,
+    Connecting {
+        _until_dropped: Want,
+    },
     Ready(Connection),
     /// The last attempt failed; the backoff knows why.
     Failed,
@@ -70,7 +73,7 @@ impl Subchannel {
     pub(super) fn connectivity(&self) -> Connectivity {
         match self.phase {
             Phase::Idle => Connectivity::Idle,
-            Phase::Connecting => Connectivity::Connecting,
+            Phase::Connecting { .. } => Connectivity::Connecting,
             Phase::Ready(_) => Connectivity::Ready,
             Phase::Failed => Connectivity::TransientFailure,
         }
@@ -84,7 +87,7 @@ impl Subchannel {
     pub(super) fn may_connect(&self, now: Instant, began: Option<Instant>) -> bool {
         match self.phase {
             Phase::Idle => true,
-            Phase::Connecting | Phase::Ready(_) => false,
+            Phase::Connecting { .. } | Phase::Ready(_) => false,
             Phase::Failed => self.backoff.may_try(now, began),
         }
     }
@@ -93,7 +96,7 @@ impl Subchannel {
     pub(super) fn is_hopeless(&self, began: Option<Instant>) -> bool {
         match self.phase {
             Phase::Idle | Phase::Ready(_) => false,
-            Phase::Connecting => self.backoff.failed_since(began),
+            Phase::Connecting { .. } => self.backoff.failed_since(began),
             Phase::Failed => true,
         }
     }
@@ -111,8 +114,11 @@ impl Subchannel {
         self.backoff.failure().map(|f| &*f.why)
     }
 
-    pub(super) fn connecting(&mut self) {
-        self.phase = Phase::Connecting;
+    /// An attempt begins. It is to end when the subchannel goes.
+    pub(super) fn connecting(&mut self) -> Wanted {
+        let (want, wanted) = want();
+        self.phase = Phase::Connecting { _until_dropped: want };
+        wanted
     }
 
     pub(super) fn failed(&mut self, started: Instant, why: String, options: &ChannelOptions) {
@@ -125,7 +131,7 @@ impl Subchannel {
         self.phase = Phase::Ready(connection);
     }
 
-    /// Gives the connection away, if it has one.
+    /// Gives the connection away, if it has one. An attempt ends.
     pub(super) fn take(&mut self) -> Option<Connection> {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Ready(connection) => Some(connection),

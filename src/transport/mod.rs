@@ -8,6 +8,7 @@
 
 pub mod connection;
 pub mod dial;
+mod frames;
 pub mod proxy;
 pub mod socket;
 pub mod wire;
