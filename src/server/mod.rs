@@ -32,6 +32,7 @@ mod ground;
 mod inbox;
 mod keepalive;
 mod lifecycle;
+mod lifetime;
 mod listener;
 mod request;
 mod router;
