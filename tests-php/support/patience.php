@@ -26,6 +26,14 @@ function eventually(callable $is, float $timeout = 10): bool
     return $is();
 }
 
+/** Lets valgrind overlook, in processes that are started from here on, what a fatal error leaves: see fatal.supp. */
+function afterFatalErrors(): void
+{
+    if (underValgrind()) {
+        putenv('VALGRIND_OPTS=' . getenv('VALGRIND_OPTS') . ' --suppressions=' . __DIR__ . '/fatal.supp');
+    }
+}
+
 /** A fatal error: that of too much memory, or one like it where PHP's allocator is off and knows no limit. */
 function outOfMemory(): string
 {
