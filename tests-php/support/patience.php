@@ -13,6 +13,18 @@ function patient(float $seconds): float
     return underValgrind() ? $seconds * 10 : $seconds;
 }
 
+/** How often something is repeated: under valgrind, which sees each single loss, a hundredth as often. */
+function repeated(int $times): int
+{
+    return underValgrind() ? intdiv($times, 100) : $times;
+}
+
+/** Says whether a process has grown by no more than so many bytes. Under valgrind its size says nothing. */
+function grew(string $who, int $bytes, int $limit): void
+{
+    echo $bytes <= $limit || underValgrind() ? "$who ok\n" : "$who grew by $bytes\n";
+}
+
 /** Whether something becomes true in time. */
 function eventually(callable $is, float $timeout = 10): bool
 {
