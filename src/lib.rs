@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what it is |
 //! |---|---|---|
-//! | faces | [`ffi`] (and the crate `viaduct-php`) | thin: they translate, nothing else |
+//! | faces | [`ffi`], `tool` (and the crate `viaduct-php`) | thin: they translate, nothing else |
 //! | surveys | [`discovery`] | what a server says of itself |
 //! | roads | [`client`], [`server`] | channels and calls; listeners and handlers |
 //! | ground | [`tls`], [`transport`] | one HTTP/2 connection and what protects it |
@@ -25,6 +25,8 @@ pub mod reactor;
 pub mod server;
 pub mod status;
 pub mod tls;
+#[cfg(feature = "command")]
+pub mod tool;
 pub mod transport;
 
 /// The version of this crate, as in `Cargo.toml`.
