@@ -59,12 +59,14 @@ pub struct Arguments {
 /// What went wrong.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let server = arguments.server.open()?;
+    // What is wrong on this side is said before anybody is asked.
+    let data = Data::read(arguments.data.as_deref())?;
     let mut schema = match &arguments.protoset {
         Some(path) => Schema::from_file(path)?,
         None => Schema::of(&server)?,
     };
     let method = schema.method(&arguments.method).await?;
-    let requests = Requests::new(arguments.data.as_deref(), &method)?;
+    let requests = Requests::new(data, &method)?;
     let path = Method::parse(&format!("/{}/{}", method.parent_service().full_name(), method.name()))?;
     let first = match &requests {
         Requests::One(message) => Some(frame(&server, message)?),
@@ -177,6 +179,27 @@ fn frame(server: &Server, message: &DynamicMessage) -> Result<Bytes, Failure> {
     framed.map_err(|status| Failure::ended("the request was not sent:", &status))
 }
 
+/// What `--data` says.
+enum Data {
+    Nothing,
+    Values(Vec<Value>),
+    Input,
+}
+
+impl Data {
+    fn read(text: Option<&str>) -> Result<Self, Failure> {
+        let values = match text {
+            None => return Ok(Self::Nothing),
+            Some("-") => return Ok(Self::Input),
+            Some(text) => match text.strip_prefix('@') {
+                Some(file) => all(&*read(Path::new(file))?)?,
+                None => all(text.as_bytes())?,
+            },
+        };
+        Ok(Self::Values(values))
+    }
+}
+
 /// The requests of a call.
 enum Requests {
     /// The only one, which goes out with the call's head.
@@ -188,22 +211,16 @@ enum Requests {
 }
 
 impl Requests {
-    fn new(data: Option<&str>, method: &MethodDescriptor) -> Result<Self, Failure> {
+    fn new(data: Data, method: &MethodDescriptor) -> Result<Self, Failure> {
         let input = method.input();
         let streams = method.is_client_streaming();
         let values = match data {
-            None if streams => return Ok(Self::Given(Vec::new().into_iter())),
-            None => return Ok(Self::One(Box::new(DynamicMessage::new(input)))),
-            Some("-") if streams => {
-                return Ok(Self::Input { input, values: standard_input(), number: 0 });
-            }
-            Some("-") => all(std::io::stdin().lock()),
-            Some(data) => match data.strip_prefix('@') {
-                Some(file) => all(&*read(Path::new(file))?),
-                None => all(data.as_bytes()),
-            },
+            Data::Nothing if streams => return Ok(Self::Given(Vec::new().into_iter())),
+            Data::Nothing => return Ok(Self::One(Box::new(DynamicMessage::new(input)))),
+            Data::Input if streams => return Ok(Self::Input { input, values: standard_input(), number: 0 }),
+            Data::Input => all(std::io::stdin().lock())?,
+            Data::Values(values) => values,
         };
-        let values = values.map_err(|why| Failure::Usage(format!("--data: {why}")))?;
         let only = values.len() == 1;
         let mut messages = Vec::new();
         for (n, value) in values.iter().enumerate() {
@@ -242,9 +259,9 @@ impl Requests {
 }
 
 /// All JSON values of a text.
-fn all(text: impl Read) -> Result<Vec<Value>, String> {
+fn all(text: impl Read) -> Result<Vec<Value>, Failure> {
     let values = serde_json::Deserializer::from_reader(BufReader::new(text)).into_iter();
-    values.collect::<Result<_, _>>().map_err(|error| not_json(&error))
+    values.collect::<Result<_, _>>().map_err(|error| Failure::Usage(format!("--data: {}", not_json(&error))))
 }
 
 fn not_json(error: &serde_json::Error) -> String {

@@ -312,11 +312,14 @@ fn contents_of_value(value: &Value, depth: usize, missing: &mut Vec<String>) -> 
 }
 
 fn not_described(name: &str, status: &Status) -> Failure {
-    let hint = match status.code() {
-        Code::Unimplemented => "; `call` can take the types from a file, with --protoset",
-        _ => "",
+    let what = match status.code() {
+        Code::Unimplemented => format!(
+            "the server at {name} does not describe its services; `call` can take the types from a file, with \
+             --protoset:"
+        ),
+        _ => format!("asking the server at {name} about its services ended"),
     };
-    Failure::ended(&format!("the server at {name} does not describe its services{hint}:"), status)
+    Failure::ended(&what, status)
 }
 
 #[cfg(test)]

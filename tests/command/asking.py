@@ -190,7 +190,7 @@ def unreachable(servers):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     target = f"http://127.0.0.1:{port}"
-    failed(viaduct("list", target), 64 + 14, target, "UNAVAILABLE (14)", "refused")
+    failed(viaduct("list", target), 64 + 14, f"{target} about its services ended UNAVAILABLE (14)", "refused")
     failed(viaduct("call", target, ECHO, "--protoset", servers.protoset), 64 + 14, "the call ended UNAVAILABLE (14)")
     failed(viaduct("health", target), 64 + 14, "UNAVAILABLE (14)")
     failed(viaduct("list", f"unix:{servers.scratch}/nobody"), 64 + 14, "UNAVAILABLE (14)")
@@ -209,6 +209,10 @@ def not_grpc(servers):
                     with connection:
                         connection.recv(4096)
                         connection.sendall(page)
+                        connection.shutdown(socket.SHUT_WR)
+                        # What is left unread would reset the connection, and the page with it.
+                        while connection.recv(4096):
+                            pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -195,7 +195,7 @@ def deadline(servers):
     failed(done, 64 + 4, "DEADLINE_EXCEEDED (4)")
     # A server whose reflection does not answer.
     done = viaduct("list", servers.get("--reflection", "silent").target, "--timeout", "500ms")
-    failed(done, 64 + 4, "does not describe its services", "DEADLINE_EXCEEDED (4)")
+    failed(done, 64 + 4, "about its services ended DEADLINE_EXCEEDED (4)")
     failed(viaduct("call", servers.target, "kinds.Kinds/Wait", "--timeout", "0"), 64 + 4)
 
 
@@ -232,6 +232,7 @@ def wrong_json_names_the_field(servers):
 @case
 def wrong_json_is_placed(servers):
     failed(viaduct("call", servers.target, ECHO, "-d", '{"text": }'), 2, "not JSON", "line 1 column 10")
+    failed(viaduct("call", servers.target, ECHO, "-d", "-", input="{"), 2, "not JSON")
     done = viaduct("call", servers.target, "kinds.Kinds/Collect", "-d", '{"text": "a"} {"txet": "b"}')
     failed(done, 2, "value 2", '"txet"')
     done = viaduct("call", servers.target, "kinds.Kinds/Collect", "-d", "-", input='{"text": "a"} {"txet": "b"}')
