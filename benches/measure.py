@@ -59,17 +59,24 @@ def stop(process):
 
 
 @contextmanager
-def listening(core, command, env=None, stderr=None):
-    """Runs a server, and gives the port it prints."""
+def running(core, command, env=None, stderr=None):
+    """Runs a server, and gives the port it prints and its process."""
     env = {**os.environ, **(env or {})}
     server = subprocess.Popen(pin(core, command), stdout=subprocess.PIPE, stderr=stderr, text=True, env=env)
     try:
         first = server.stdout.readline().split()
         if first[:1] != ["port"]:
             raise Broken(f"{command[0]} did not say its port")
-        yield first[1]
+        yield first[1], server
     finally:
         stop(server)
+
+
+@contextmanager
+def listening(core, command, env=None, stderr=None):
+    """Runs a server, and gives the port it prints."""
+    with running(core, command, env, stderr) as (port, _):
+        yield port
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-from measure import RELEASE, ROOT, Broken, pin, stop  # noqa: E402
+from measure import RELEASE, ROOT, Broken, certificate, pin, running, stop  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
@@ -25,8 +25,11 @@ BINARIES = {
     "haproxy": shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin"),
     "envoy": ROOT / "build" / "envoy" / "bin" / "envoy",
     "viaduct": RELEASE / "viaduct",
+    "bare h2": RELEASE / "h2-forward",
 }
 CONFIGS = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "envoy": "envoy.yaml", "viaduct": "viaduct.toml"}
+# Forwards and does nothing else: what it uses is the floor.
+BARE = "bare h2"
 
 
 def command(name, config, scratch):
@@ -42,6 +45,8 @@ def command(name, config, scratch):
 def why_not(name):
     """A sentence where a proxy is not here, else None."""
     binary = BINARIES[name]
+    if name == BARE:
+        return None
     if not binary or not Path(binary).exists():
         return f"{name} is not installed (scripts/setup proxies)" if name != "viaduct" else f"there is no {binary}"
     asked = [binary, "proxy", "--help"] if name == "viaduct" else [binary, "-v" if name != "envoy" else "--version"]
@@ -57,8 +62,11 @@ def free_port():
 
 
 class Running:
-    def __init__(self, port, process):
+    """A proxy that runs; where its configuration has no listener with TLS, `tls_port` is None."""
+
+    def __init__(self, port, tls_port, process):
         self.port = port
+        self.tls_port = tls_port
         self.process = process
 
     def stats(self):
@@ -89,13 +97,25 @@ class Running:
 
 @contextmanager
 def proxy(name, backend):
-    """Runs a proxy before the backend's port, until it accepts connections and as long as it is needed."""
-    port = free_port()
+    """Runs a proxy before the backend's port as long as it is needed; it accepts connections from the first."""
+    if name == BARE:
+        with running(CORE, [BINARIES[BARE], backend]) as (port, process):
+            yield Running(port, None, process)
+        return
+    port, tls_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o755)  # nginx's worker is another user
         text = (HERE / CONFIGS[name]).read_text()
-        for key, value in {"port": port, "backend": backend, "admin": free_port(), "scratch": scratch}.items():
-            text = text.replace(f"{{{key}}}", str(value))
+        values = {"port": port, "backend": backend, "admin": free_port(), "scratch": scratch}
+        if "{tls}" in text:
+            cert, key = certificate(scratch)
+            both = Path(scratch) / "both.pem"  # as HAProxy wants it
+            both.write_text(Path(cert).read_text() + Path(key).read_text())
+            values |= {"tls": tls_port, "cert": cert, "key": key, "both": both}
+        else:
+            tls_port = None
+        for placeholder, value in values.items():
+            text = text.replace(f"{{{placeholder}}}", str(value))
         config = Path(scratch) / CONFIGS[name]
         config.write_text(text)
         with tempfile.TemporaryFile("w+") as said:
@@ -104,7 +124,7 @@ def proxy(name, backend):
                 if not accepts(port, process):
                     said.seek(0)
                     raise Broken(f"{name} does not accept connections: {said.read().strip()[-2000:]}")
-                yield Running(port, process)
+                yield Running(port, tls_port, process)
             finally:
                 stop(process)
 
