@@ -100,7 +100,7 @@ def proxy(name, backend):
     """Runs a proxy before the backend's port as long as it is needed; it accepts connections from the first."""
     if name == BARE:
         with running(CORE, [BINARIES[BARE], backend]) as (port, process):
-            yield Running(port, None, process)
+            yield Running(int(port), None, process)
         return
     port, tls_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as scratch:

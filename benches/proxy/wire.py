@@ -51,7 +51,8 @@ def exactly(sock, count):
 def receive(sock):
     """The next frame: kind, flags, stream, payload."""
     head = exactly(sock, 9)
-    return head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7FFF_FFFF, exactly(sock, int.from_bytes(head[:3], "big"))
+    stream, size = int.from_bytes(head[5:9], "big") & 0x7FFF_FFFF, int.from_bytes(head[:3], "big")
+    return head[3], head[4], stream, exactly(sock, size)
 
 
 def acknowledge(sock, kind, flags, payload):
@@ -80,8 +81,8 @@ class Client:
     def call(self, method, payload, end):
         stream, self.next = self.next, self.next + 2
         self.sock.sendall(headers(0, stream, [
-            (":method", "POST"), (":scheme", "http"), (":authority", self.authority), (":path", f"/bench.Echo/{method}"),
-            ("content-type", "application/grpc"), ("te", "trailers"),
+            (":method", "POST"), (":scheme", "http"), (":authority", self.authority),
+            (":path", f"/bench.Echo/{method}"), ("content-type", "application/grpc"), ("te", "trailers"),
         ]) + frame(DATA, END_STREAM if end else 0, stream, message(payload)))  # fmt: skip
         return stream
 
