@@ -168,7 +168,7 @@ impl Drop for Tracked {
 
 /// Runs `start` with all signals blocked: a thread that it starts inherits that, and signals reach the
 /// host's threads only.
-pub(super) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     // SAFETY: the calls read and write two local sets and this thread's mask.
     let before = unsafe {
         let mut all = std::mem::zeroed();
