@@ -1,6 +1,7 @@
 //! A client's HTTP/2 connection.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -10,9 +11,11 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::server::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 
 use super::Shared;
 use super::accept::ListenPlan;
+use super::deadlines::Deadlines;
 use super::forward::forward;
 use super::metrics::Counters;
 use super::settings::Listen;
@@ -33,6 +36,7 @@ pub(super) struct Line {
     pub(super) listen: Arc<ListenPlan>,
     pub(super) peer: PeerAddr,
     pub(super) tls: bool,
+    pub(super) deadlines: Deadlines,
     /// The member that the other end of this connection was made to reach, where it is the proxy's own.
     loops: OnceLock<Option<Arc<Member>>>,
 }
@@ -45,7 +49,7 @@ impl Line {
         peer: PeerAddr,
         tls: bool,
     ) -> Self {
-        Self { shared, worker, listen, peer, tls, loops: OnceLock::new() }
+        Self { shared, worker, listen, peer, tls, deadlines: Deadlines::default(), loops: OnceLock::new() }
     }
 
     /// The member that leads here, where this connection is one that the proxy itself has made.
@@ -78,7 +82,7 @@ where
     let keepalive = listen.keepalive.and_then(|silence| {
         Some(Keepalive::new(connection.ping_pong()?, reads, silence, listen.keepalive_timeout))
     });
-    let mut driver = Driver { line: Arc::clone(&line), member, draining: false, keepalive };
+    let mut driver = Driver { line: Arc::clone(&line), member, draining: false, keepalive, timer: None };
     poll_fn(|cx| driver.poll(&mut connection, &flusher, cx)).await;
 }
 
@@ -105,6 +109,8 @@ struct Driver<'a> {
     member: &'a mut Membership,
     draining: bool,
     keepalive: Option<Keepalive>,
+    /// For the deadlines.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Driver<'_> {
@@ -160,6 +166,7 @@ impl Driver<'_> {
                 Poll::Pending => break,
             }
         }
+        self.line.deadlines.poll(&mut self.timer, cx);
         if let Some(keepalive) = &mut self.keepalive
             && keepalive.poll(cx).is_ready()
         {

@@ -1,7 +1,7 @@
 //! A request on its way: which backend, how long, and what the client is told where it comes to nothing.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -12,7 +12,6 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use http::uri::Scheme;
 use http::{HeaderMap, Request};
-use tokio::time::Sleep;
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -24,7 +23,7 @@ use super::settings::Balance;
 use super::upstream::Member;
 use super::upstream::pick::{chance, pick};
 use super::upstream::pool::place;
-use super::{headers, refuse};
+use super::{deadlines, headers, refuse};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
@@ -87,27 +86,20 @@ enum Stop {
     Gone,
 }
 
-/// A deadline and its timer.
-struct Limit(Option<(Deadline, Pin<Box<Sleep>>)>);
+/// The deadline of a request, where it has one.
+struct Limit(Option<deadlines::Limit>);
 
 impl Limit {
-    fn new(deadline: Option<Deadline>) -> Self {
-        Self(deadline.map(|at| (at, Box::pin(tokio::time::sleep_until(at.instant().into())))))
-    }
-
     fn deadline(&self) -> Option<Deadline> {
-        self.0.as_ref().map(|(at, _)| *at)
+        self.0.as_ref().map(deadlines::Limit::deadline)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some((_, timer)) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_ref().map_or(Poll::Pending, |limit| limit.poll(cx))
     }
 
     /// `work`, unless the deadline passes or the client goes before.
-    async fn wait<T>(&mut self, client: &mut Client, work: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn wait<T>(&self, client: &mut Client, work: impl Future<Output = T>) -> Result<T, Stop> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
@@ -167,11 +159,11 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    let mut limit = Limit::new(timeout.map(Deadline::after));
+    let limit = Limit(timeout.map(|timeout| line.deadlines.add(Deadline::after(timeout))));
     headers::introduce(&mut head.headers, line.listen.settings.forwarded, &line.peer, line.tls);
 
     let mut tries = Tries { tried: Vec::new(), sent: 0 };
-    let (verdict, member) = attempts(&line, &head, &route, &mut client, &mut limit, &mut tries).await;
+    let (verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
     finish(&line, began, &head, Some(&route), member.as_deref(), tries.sent, client, verdict);
 }
 
@@ -213,7 +205,7 @@ async fn attempts(
     head: &http::request::Parts,
     route: &Route,
     client: &mut Client,
-    limit: &mut Limit,
+    limit: &Limit,
     tries: &mut Tries,
 ) -> (Verdict, Option<Arc<Member>>) {
     let group = &route.group;
@@ -333,7 +325,7 @@ async fn attempts(
 async fn run(
     exchange: &mut Exchange,
     client: &mut Client,
-    limit: &mut Limit,
+    limit: &Limit,
     started: Instant,
     route: &Route,
     member: &Member,

@@ -10,6 +10,7 @@
 //! - [`settings`]: what it is told;
 //! - `accept`, `sniff`: from a socket to a protocol; `downstream`: a client's HTTP/2 connection;
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
+//! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
 //! - [`upstream`]: the backends;
 //! - `refuse`: what clients are told; `metrics`: what is counted.
@@ -24,6 +25,7 @@
 
 mod accept;
 mod client;
+mod deadlines;
 mod downstream;
 mod exchange;
 mod forward;
