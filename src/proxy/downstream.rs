@@ -154,7 +154,9 @@ impl Driver<'_> {
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    tokio::spawn(forward(Arc::clone(&self.line), request, respond));
+                    // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were
+                    // copied for a call of 100 bytes, 19 KB were that.
+                    tokio::spawn(Box::pin(forward(Arc::clone(&self.line), request, respond)));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if !error.is_io() && !error.is_remote() {
