@@ -180,7 +180,7 @@ fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc
     let shared = &line.shared;
     if let Some(member) = line.loops_from() {
         Counters::add(&shared.counters.loops);
-        if !member.looped.swap(true, Relaxed) {
+        if member.set_looped(true) {
             tracing::warn!(member = member.name(), "leads back to this proxy, and is left out");
         }
         return Err(refuse::looped(member.name()));
@@ -335,7 +335,7 @@ async fn run(
         let polled = exchange.poll(client, cx);
         if !timed && exchange.has_begun() {
             timed = true;
-            took(&member.ewma, started.elapsed());
+            member.took(started.elapsed());
         }
         match polled {
             Poll::Ready(end) => Poll::Ready(Ok(end)),
@@ -347,13 +347,6 @@ async fn run(
         }
     })
     .await
-}
-
-/// Peak EWMA: a slow answer counts at once, a quick one by an eighth.
-fn took(ewma: &AtomicU64, took: Duration) {
-    let now = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let before = ewma.load(Relaxed);
-    ewma.store(if now > before { now } else { before - (before - now) / 8 }, Relaxed);
 }
 
 fn blame(route: &Route, member: &Member, failure: &Failure, counters: &Counters) {

@@ -12,7 +12,8 @@
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
 //! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
-//! - [`upstream`]: the backends;
+//! - [`upstream`]: the backends; `discover`: where they come from and what they serve; `health`: whether they are well;
+//!   `ask`: how they are asked;
 //! - `refuse`: what clients are told; `metrics`: what is counted.
 //!
 //! Instances are equal and keep nothing: what they know of backends they have asked. Traffic runs on worker threads,
@@ -24,12 +25,15 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod ask;
 mod client;
 mod deadlines;
+mod discover;
 mod downstream;
 mod exchange;
 mod forward;
 mod headers;
+mod health;
 mod metrics;
 mod plan;
 mod refuse;
@@ -47,6 +51,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use self::accept::Listening;
+use self::discover::notes::Notes;
 use self::forward::Outcome;
 use self::metrics::Counters;
 use self::plan::Plan;
@@ -63,6 +68,7 @@ pub(crate) struct Shared {
     plan: ArcSwap<Plan>,
     counters: Counters,
     own: Arc<Own>,
+    notes: Notes,
     listening: ArcSwap<Vec<Arc<Listening>>>,
     phase: watch::Sender<Phase>,
     started: Instant,
@@ -71,6 +77,12 @@ pub(crate) struct Shared {
 impl Shared {
     /// A request has ended.
     fn ended(&self, _outcome: &Outcome<'_>) {}
+
+    /// What an operator should know of which services are served where, in sentences.
+    #[allow(dead_code)] // for the admin page
+    fn notes(&self) -> Vec<String> {
+        self.notes.list()
+    }
 }
 
 /// A proxy that runs, on threads of its own. Dropping it cuts everything.
@@ -118,6 +130,7 @@ impl Proxy {
             plan: ArcSwap::default(),
             counters: Counters::default(),
             own: Arc::default(),
+            notes: Notes::default(),
             listening: ArcSwap::default(),
             phase: watch::Sender::new(Phase::Serving),
             started: Instant::now(),

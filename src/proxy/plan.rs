@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accept::{ListenPlan, Listening, accept};
+use super::discover::Ready;
 use super::route::{Route, Routes};
-use super::settings::{Settings, Source};
-use super::upstream::{Found, Group};
+use super::settings::Settings;
+use super::upstream::Group;
 use super::worker::Worker;
 use super::{Shared, StartError};
 use crate::error::{InvalidArgument, quote};
@@ -76,11 +77,16 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
     }
 
     // From here on nothing fails.
-    for (group, new) in &groups {
-        if *new {
-            group.set_members(fixed(&group.settings.sources));
+    let ready = Ready::new();
+    let other_names = settings.dns != before.settings.dns;
+    if let Some(worker) = workers.first() {
+        for (group, new) in &groups {
+            if *new || other_names {
+                ready.tend(group, &before.groups, shared, &settings.dns, worker);
+            }
         }
     }
+    ready.wait();
     let groups: Vec<Arc<Group>> = groups.into_iter().map(|(group, _)| group).collect();
     shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone() }));
     for (one, plan) in changed {
@@ -98,6 +104,7 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
         gone.retire();
     }
     shared.listening.store(Arc::new(listening));
+    shared.notes.compare(&shared.plan.load());
     Ok(())
 }
 
@@ -116,19 +123,6 @@ fn bind(listen: &super::settings::Listen, workers: usize) -> Result<Vec<Listener
         all.push(next);
     }
     Ok(all)
-}
-
-fn fixed(sources: &[Source]) -> Vec<Found> {
-    let found = sources.iter().filter_map(|source| match source {
-        Source::Fixed { address, name, weight } => Some(Found {
-            address: address.clone(),
-            name: name.clone(),
-            authority: name.clone(),
-            weight: *weight,
-        }),
-        _ => None,
-    });
-    found.collect()
 }
 
 /// Ends one listener: no new connections, GOAWAY, and a cut after `grace`.
