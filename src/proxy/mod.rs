@@ -12,7 +12,8 @@
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
 //! - [`upstream`]: the backends;
-//! - `refuse`: what clients are told; `metrics`: what is counted.
+//! - `refuse`: what clients are told; `metrics`: what is counted; `log`: the access log; `trace`: names for requests;
+//! - `admin`: the port that tells about all of it; `notes`: what happened lately.
 //!
 //! Instances are equal and keep nothing: what they know of backends they have asked. Traffic runs on worker threads,
 //! each with a runtime and connections of its own, so that a request never changes threads.
@@ -23,30 +24,36 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod admin;
 mod client;
 mod downstream;
 mod exchange;
 mod forward;
 mod headers;
+mod log;
 mod metrics;
+mod notes;
 mod plan;
 mod refuse;
 mod route;
 pub mod settings;
 mod sniff;
+mod trace;
 pub mod upstream;
 mod worker;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use self::accept::Listening;
 use self::forward::Outcome;
-use self::metrics::Counters;
+use self::log::Tally;
+use self::metrics::{Counters, Series};
+use self::notes::Notes;
 use self::plan::Plan;
 use self::settings::Settings;
 use self::upstream::group::Own;
@@ -54,6 +61,9 @@ use self::worker::Worker;
 use crate::error::InvalidArgument;
 use crate::reactor::fork;
 use crate::server::lifecycle::Phase;
+
+/// How long the end waits for the access log to be written.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What all threads of a proxy share.
 #[derive(Debug)]
@@ -64,11 +74,25 @@ pub(crate) struct Shared {
     listening: ArcSwap<Vec<Arc<Listening>>>,
     phase: watch::Sender<Phase>,
     started: Instant,
+    /// Requests that reached no backend.
+    nowhere: Series,
+    logged: Arc<Tally>,
+    notes: Notes,
+    /// Whether requests get a `traceparent`.
+    trace: AtomicBool,
+    admin: Mutex<Option<Box<admin::Port>>>,
 }
 
 impl Shared {
     /// A request has ended.
-    fn ended(&self, _outcome: &Outcome<'_>) {}
+    fn ended(&self, outcome: &Outcome<'_>) {
+        if outcome.member.is_none() {
+            self.nowhere.ended(outcome.code, outcome.took, outcome.bytes);
+        }
+        if let Some(log) = &self.plan.load().log {
+            log.write(outcome);
+        }
+    }
 }
 
 /// A proxy that runs, on threads of its own. Dropping it cuts everything.
@@ -95,6 +119,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] crate::server::ListenError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {path}: {source}")]
+    Log {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no thread, or none of what a thread needs.
     #[error("the proxy's threads cannot be started: {0}")]
     Thread(std::io::Error),
@@ -119,6 +151,11 @@ impl Proxy {
             listening: ArcSwap::default(),
             phase: watch::Sender::new(Phase::Serving),
             started: Instant::now(),
+            nowhere: Series::default(),
+            logged: Arc::default(),
+            notes: Notes::default(),
+            trace: AtomicBool::new(false),
+            admin: Mutex::default(),
         });
         let workers =
             (0..count).map(Worker::start).collect::<Result<Vec<_>, _>>().map_err(StartError::Thread)?;
@@ -144,6 +181,11 @@ impl Proxy {
         let done = plan::apply(&running.shared, &running.workers, settings);
         let counter = if done.is_ok() { &counters.reloads } else { &counters.reloads_failed };
         counter.fetch_add(1, Relaxed);
+        let said = match &done {
+            Ok(()) => "a new configuration has taken effect".to_owned(),
+            Err(why) => format!("a new configuration was refused: {why}"),
+        };
+        running.shared.notes.add(notes::Kind::Reload, said);
         done
     }
 
@@ -152,6 +194,11 @@ impl Proxy {
         self.running.get().map_or_else(Vec::new, |running| {
             running.shared.listening.load().iter().map(|one| one.target.clone()).collect()
         })
+    }
+
+    /// Where the admin port listens, if there is one.
+    pub fn admin(&self) -> Option<String> {
+        self.running.get().and_then(|running| admin::target(&running.shared))
     }
 
     /// Begins to end: first for the time of [`Drain::notice`](settings::Drain) new connections are still taken, while
@@ -189,6 +236,10 @@ impl Drop for Running {
         plan::abort(&self.shared);
         for worker in &mut self.workers {
             worker.stop();
+        }
+        admin::put(&self.shared, admin::Next::Other(None));
+        if let Some(log) = &self.shared.plan.load().log {
+            log.finish(LOG_PATIENCE);
         }
     }
 }
