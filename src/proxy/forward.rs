@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::uri::Scheme;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -23,7 +23,7 @@ use super::settings::Balance;
 use super::upstream::Member;
 use super::upstream::pick::{chance, pick};
 use super::upstream::pool::place;
-use super::{deadlines, headers, refuse};
+use super::{deadlines, headers, refuse, trace};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
@@ -42,10 +42,14 @@ pub(super) struct Outcome<'a> {
     pub(super) route: Option<&'a Route>,
     pub(super) member: Option<&'a Member>,
     pub(super) code: Code,
+    /// The HTTP status, where the request is not gRPC and was answered.
+    pub(super) http: Option<StatusCode>,
     /// What the proxy itself says of it, where the answer was not the backend's.
     pub(super) said: Option<&'a str>,
     pub(super) attempts: u32,
     pub(super) took: Duration,
+    /// Bytes of the bodies: from the client, and to it.
+    pub(super) bytes: (u64, u64),
 }
 
 /// One more of something, until this is dropped.
@@ -161,6 +165,9 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
     };
     let limit = Limit(timeout.map(|timeout| line.deadlines.add(Deadline::after(timeout))));
     headers::introduce(&mut head.headers, line.listen.settings.forwarded, &line.peer, line.tls);
+    if shared.trace.load(Relaxed) {
+        trace::pass_on(&mut head.headers);
+    }
 
     let mut tries = Tries { tried: Vec::new(), sent: 0 };
     let (verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
@@ -375,6 +382,7 @@ fn finish(
     verdict: Verdict,
 ) {
     let counters = &line.shared.counters;
+    let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
     let mut said = None;
     let code = match verdict {
         Verdict::Answered(code) => code,
@@ -413,7 +421,12 @@ fn finish(
     };
     let took = began.elapsed();
     if let Some(member) = member {
-        member.series(head.uri.path()).ended(code, took);
+        member.series(head.uri.path()).ended(code, took, bytes);
     }
-    line.shared.ended(&Outcome { line, head, route, member, code, said: said.as_deref(), attempts, took });
+    let http = match is_grpc {
+        true => None,
+        false => passed.or_else(|| said.is_some().then(|| refuse::http_status(code))),
+    };
+    let said = said.as_deref();
+    line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });
 }

@@ -1,15 +1,17 @@
 //! From settings to what runs, all of it or nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::accept::{ListenPlan, Listening, accept};
 use super::discover::Ready;
+use super::log::Log;
 use super::route::{Route, Routes};
 use super::settings::Settings;
 use super::upstream::Group;
 use super::worker::Worker;
-use super::{Shared, StartError};
+use super::{Shared, StartError, admin};
 use crate::error::{InvalidArgument, quote};
 use crate::server::Listener;
 use crate::server::lifecycle::Phase;
@@ -20,6 +22,8 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) routes: Routes,
     pub(super) groups: Vec<Arc<Group>>,
+    /// Opened anew with each configuration, so that a file that was moved away is left.
+    pub(super) log: Option<Log>,
 }
 
 /// Builds a plan and its listeners, and puts them into the place of those before.
@@ -64,6 +68,15 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
             }
         }
     }
+    let log = match &settings.access_log {
+        None => None,
+        Some(wanted) => Some(Log::open(wanted, &shared.logged).map_err(|source| {
+            let path =
+                wanted.path.as_ref().map_or("(standard output)".into(), |path| path.display().to_string());
+            StartError::Log { path, source }
+        })?),
+    };
+    let port = admin::prepare(shared, settings.admin.as_ref())?;
     // Registering a socket with a runtime is the last thing that can fail.
     let mut acceptors = Vec::new();
     for (one, sockets) in bound {
@@ -88,7 +101,9 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
     }
     ready.wait();
     let groups: Vec<Arc<Group>> = groups.into_iter().map(|(group, _)| group).collect();
-    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone() }));
+    shared.trace.store(settings.trace, Relaxed);
+    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone(), log }));
+    admin::put(shared, port);
     for (one, plan) in changed {
         one.plan.store(Arc::new(plan));
     }
@@ -104,7 +119,7 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
         gone.retire();
     }
     shared.listening.store(Arc::new(listening));
-    shared.notes.compare(&shared.plan.load());
+    shared.findings.compare(&shared.plan.load());
     Ok(())
 }
 

@@ -9,14 +9,14 @@
 //!
 //! - [`Watch`]: the seam; whatever names members implements it;
 //! - `dns`, `file`: those that come with the proxy; `resolver`: how names are looked up;
-//! - `services`: asks members which services they serve; `notes`: what an operator should know of the answers.
+//! - `services`: asks members which services they serve; `findings`: what an operator should know of the answers.
 //!
 //! One task tends a group, on the first worker, over the connections that carry that worker's traffic. It ends with its
 //! group.
 
 mod dns;
 mod file;
-pub(super) mod notes;
+pub(super) mod findings;
 mod resolver;
 mod services;
 #[cfg(test)]

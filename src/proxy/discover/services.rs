@@ -227,7 +227,7 @@ fn note(group: &Group, shared: &Shared, served: &mut BTreeSet<String>) {
     }
     let now: BTreeSet<String> = members.services().into_iter().map(str::to_owned).collect();
     drop(members);
-    shared.notes.served(group.name(), served, &now);
+    shared.findings.served(group.name(), served, &now);
     *served = now;
-    shared.notes.compare(&shared.plan.load());
+    shared.findings.compare(&shared.plan.load());
 }

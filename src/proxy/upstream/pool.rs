@@ -79,7 +79,7 @@ impl Pool {
 
     /// How many connections stand.
     pub(in crate::proxy) fn len(&self) -> usize {
-        lock(&self.0).connections.len()
+        lock(&self.0).connections.iter().filter(|connection| connection.sender().is_some()).count()
     }
 
     /// Why the last attempt failed, where no connection stands since.

@@ -14,7 +14,7 @@ const MAX_GONE: usize = 1000;
 
 /// What is noteworthy now.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Notes(Mutex<Kept>);
+pub(in crate::proxy) struct Findings(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -23,7 +23,7 @@ struct Kept {
     conflicts: BTreeSet<String>,
 }
 
-impl Notes {
+impl Findings {
     /// All notes, in sentences.
     pub(in crate::proxy) fn list(&self) -> Vec<String> {
         let kept = lock(&self.0);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_has_gone_is_noted_until_it_is_back() {
-        let notes = Notes::default();
+        let notes = Findings::default();
         let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
         notes.served("a", &set(&["x.X"]), &set(&[]));
         assert_eq!(notes.list(), ["no member of the group \"a\" serves \"x.X\" any more"]);
