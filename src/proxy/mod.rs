@@ -12,6 +12,7 @@
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
 //! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
+//! - `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is translated;
 //! - [`upstream`]: the backends; `discover`: where they come from and what they serve; `health`: whether they are well;
 //!   `ask`: how they are asked;
 //! - `refuse`: what clients are told; `metrics`: what is counted; `log`: the access log; `trace`: names for requests;
@@ -36,6 +37,7 @@ mod exchange;
 mod forward;
 mod headers;
 mod health;
+mod http1;
 mod log;
 mod metrics;
 mod notes;
@@ -44,8 +46,10 @@ mod refuse;
 mod route;
 pub mod settings;
 mod sniff;
+mod tcp;
 mod trace;
 pub mod upstream;
+mod web;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
