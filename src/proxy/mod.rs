@@ -24,6 +24,7 @@
 
 mod accept;
 mod client;
+pub mod config;
 mod downstream;
 mod exchange;
 mod forward;
