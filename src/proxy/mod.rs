@@ -30,6 +30,7 @@ mod accept;
 mod admin;
 mod ask;
 mod client;
+pub mod config;
 mod deadlines;
 mod discover;
 mod downstream;
