@@ -17,6 +17,7 @@ use super::forward::forward;
 use super::metrics::Counters;
 use super::settings::Listen;
 use super::upstream::Member;
+use super::web::{self, Bridge};
 use crate::server::keepalive::Keepalive;
 use crate::server::lifecycle::{Membership, Phase};
 use crate::server::stream::{PeerAddr, wrap};
@@ -35,6 +36,8 @@ pub(super) struct Line {
     pub(super) tls: bool,
     /// The member that the other end of this connection was made to reach, where it is the proxy's own.
     loops: OnceLock<Option<Arc<Member>>>,
+    /// Where translated calls go on.
+    pub(super) bridge: Bridge,
 }
 
 impl Line {
@@ -45,7 +48,7 @@ impl Line {
         peer: PeerAddr,
         tls: bool,
     ) -> Self {
-        Self { shared, worker, listen, peer, tls, loops: OnceLock::new() }
+        Self { shared, worker, listen, peer, tls, loops: OnceLock::new(), bridge: Bridge::default() }
     }
 
     /// The member that leads here, where this connection is one that the proxy itself has made.
@@ -148,7 +151,12 @@ impl Driver<'_> {
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    tokio::spawn(forward(Arc::clone(&self.line), request, respond));
+                    let line = Arc::clone(&self.line);
+                    if web::is_for(&line.listen.settings, request.method(), request.headers()) {
+                        tokio::spawn(web::over_http2(line, request, respond));
+                    } else {
+                        tokio::spawn(forward(line, request, respond));
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if !error.is_io() && !error.is_remote() {

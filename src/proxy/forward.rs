@@ -50,10 +50,10 @@ pub(super) struct Outcome<'a> {
 }
 
 /// One more of something, until this is dropped.
-struct Held<'a>(&'a AtomicU64);
+pub(super) struct Held<'a>(&'a AtomicU64);
 
 impl<'a> Held<'a> {
-    fn new(counter: &'a AtomicU64) -> Self {
+    pub(super) fn new(counter: &'a AtomicU64) -> Self {
         counter.fetch_add(1, Relaxed);
         Self(counter)
     }
@@ -66,10 +66,10 @@ impl Drop for Held<'_> {
 }
 
 /// A request that a member has now.
-struct Running<'a>(&'a AtomicUsize);
+pub(super) struct Running<'a>(&'a AtomicUsize);
 
 impl<'a> Running<'a> {
-    fn new(member: &'a Member) -> Self {
+    pub(super) fn new(member: &'a Member) -> Self {
         member.running.fetch_add(1, Relaxed);
         Self(&member.running)
     }
@@ -184,7 +184,7 @@ struct Tries {
 }
 
 /// Finds the route, or says why there is none.
-fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
+pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
     let shared = &line.shared;
     if let Some(member) = line.loops_from() {
         Counters::add(&shared.counters.loops);
@@ -358,7 +358,7 @@ async fn run(
 }
 
 /// Peak EWMA: a slow answer counts at once, a quick one by an eighth.
-fn took(ewma: &AtomicU64, took: Duration) {
+pub(super) fn took(ewma: &AtomicU64, took: Duration) {
     let now = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let before = ewma.load(Relaxed);
     ewma.store(if now > before { now } else { before - (before - now) / 8 }, Relaxed);

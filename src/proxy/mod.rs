@@ -11,6 +11,7 @@
 //! - `accept`, `sniff`: from a socket to a protocol; `downstream`: a client's HTTP/2 connection;
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
+//! - `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is translated;
 //! - [`upstream`]: the backends;
 //! - `refuse`: what clients are told; `metrics`: what is counted.
 //!
@@ -28,13 +29,16 @@ mod downstream;
 mod exchange;
 mod forward;
 mod headers;
+mod http1;
 mod metrics;
 mod plan;
 mod refuse;
 mod route;
 pub mod settings;
 mod sniff;
+mod tcp;
 pub mod upstream;
+mod web;
 mod worker;
 
 use std::sync::atomic::Ordering::Relaxed;

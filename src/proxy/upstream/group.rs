@@ -75,6 +75,7 @@ impl Own {
 }
 
 /// Forgets an address when its connection has ended.
+#[derive(Debug)]
 pub(in crate::proxy) struct Owned(Arc<Own>, SocketAddr);
 
 impl Drop for Owned {
@@ -153,9 +154,7 @@ impl Group {
         }
         // One that has another weight is another; what it carries ends there.
         for left in before.all.members.iter().filter(|m| !now.iter().any(|n| Arc::ptr_eq(m, n))) {
-            for pool in &left.pools {
-                pool.retire();
-            }
+            left.retire();
         }
         self.publish(now);
     }
@@ -246,9 +245,7 @@ impl Group {
     /// Lets the connections end with their last requests.
     pub(in crate::proxy) fn retire(&self) {
         for member in self.members.load().all.members.iter() {
-            for pool in &member.pools {
-                pool.retire();
-            }
+            member.retire();
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use super::super::metrics::Series;
+use super::link::Links;
 use super::lock;
 use super::pool::Pool;
 use crate::transport::dial::Address;
@@ -34,6 +35,8 @@ pub struct Member {
     pub(in crate::proxy) found: Found,
     /// One for each worker.
     pub(in crate::proxy) pools: Box<[Pool]>,
+    /// Unused HTTP/1.1 connections, by worker.
+    pub(in crate::proxy) links: Box<[Links]>,
     /// Requests that it has now, of all workers.
     pub(in crate::proxy) running: AtomicUsize,
     /// Active checks say that it is ill.
@@ -63,6 +66,7 @@ impl Member {
         Self {
             found,
             pools: (0..workers).map(|_| Pool::default()).collect(),
+            links: (0..workers).map(|_| Links::default()).collect(),
             running: AtomicUsize::new(0),
             ill: AtomicBool::new(false),
             failures: AtomicU32::new(0),
@@ -81,6 +85,12 @@ impl Member {
     /// How people call it.
     pub fn name(&self) -> &str {
         &self.found.name
+    }
+
+    /// Lets the connections end with their last requests.
+    pub(in crate::proxy) fn retire(&self) {
+        self.pools.iter().for_each(Pool::retire);
+        self.links.iter().for_each(Links::retire);
     }
 
     fn now(&self) -> u64 {
