@@ -42,7 +42,7 @@ fn tell(bytes: &[u8]) -> Option<Protocol> {
         return None;
     }
     // Beyond "PRI " nothing else is a request.
-    if same > 4 {
+    if same >= 4 {
         return Some(Protocol::Unknown);
     }
     let method = bytes.iter().take_while(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')).count();

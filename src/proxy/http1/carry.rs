@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::side::tunnel;
 use super::{After, Conn, Link, web};
 use crate::proxy::downstream::Line;
-use crate::proxy::forward::{Held, Outcome, Running, choose, took};
+use crate::proxy::forward::{Held, Outcome, Running, choose};
 use crate::proxy::metrics::Counters;
 use crate::proxy::route::{Path, Route};
 use crate::proxy::settings::Balance;
@@ -67,6 +67,7 @@ where
     let counters = &line.shared.counters;
     Counters::add(&counters.http1_requests);
     conn.writer.begun = None;
+    (conn.reader.carried, conn.writer.carried) = (0, 0);
     if web::is_for(line, &asked) {
         return web::request(line, conn, asked, draining).await;
     }
@@ -109,8 +110,14 @@ where
             Counters::add(&counters.upgrades);
             let _running = Running::new(&member);
             let client = (&mut conn.reader, &mut conn.writer);
-            if let Err(error) = tunnel(client, (&mut link.reader, &mut link.writer)).await {
-                tracing::debug!(peer = %line.peer, member = member.name(), %error, "an upgraded connection broke");
+            match tunnel(client, (&mut link.reader, &mut link.writer)).await {
+                Ok((asked, answered)) => {
+                    conn.reader.carried += asked;
+                    conn.writer.carried += answered;
+                }
+                Err(error) => {
+                    tracing::debug!(peer = %line.peer, member = member.name(), %error, "an upgraded connection broke");
+                }
             }
             Told::Tunnelled
         }
@@ -213,7 +220,7 @@ where
         if let Some(begun) = conn.writer.begun
             && group.settings.balance == Balance::PeakEwma
         {
-            took(&member.ewma, begun.saturating_duration_since(started));
+            member.took(begun.saturating_duration_since(started));
         }
         return match end {
             End::Answered { status, client, backend } => {
@@ -281,6 +288,12 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let mut said_here = None;
+    let http = match &told {
+        Told::Answered(status, _) => Some(*status),
+        Told::Tunnelled => Some(StatusCode::SWITCHING_PROTOCOLS),
+        Told::Refused(refusal) => Some(refusal.status),
+        Told::Gone | Told::Cut(_) => None,
+    };
     let (code, after) = match told {
         Told::Answered(status, keep) => {
             let is_good = status.is_success() || status.is_redirection();
@@ -305,10 +318,10 @@ where
             (refusal.code, after)
         }
     };
-    let took = began.elapsed();
+    let (took, bytes) = (began.elapsed(), (conn.reader.carried, conn.writer.carried));
     let member = seen.member.as_deref();
     if let Some(member) = member {
-        member.series(asked.parts.uri.path()).ended(code, took);
+        member.series(asked.parts.uri.path()).ended(code, took, bytes);
     }
     line.shared.ended(&Outcome {
         line,
@@ -316,9 +329,11 @@ where
         route: seen.route.as_deref(),
         member,
         code,
+        http,
         said: said_here.as_deref(),
         attempts: seen.attempts,
         took,
+        bytes,
     });
     after
 }

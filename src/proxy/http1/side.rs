@@ -27,6 +27,8 @@ pub(super) struct Reader<IO> {
     pub(super) buf: BytesMut,
     /// How much of `buf` was looked at for the end of a head.
     pub(super) looked: usize,
+    /// Bytes of bodies that were taken, for whoever counts.
+    pub(super) carried: u64,
 }
 
 /// What goes out.
@@ -37,13 +39,15 @@ pub(super) struct Writer<IO> {
     pub(super) out: BytesMut,
     /// When the head of the answer that is under way was written.
     pub(super) begun: Option<Instant>,
+    /// Bytes of bodies that were written, for whoever counts.
+    pub(super) carried: u64,
 }
 
 /// Takes a connection apart.
 pub(super) fn split<IO: AsyncRead + AsyncWrite>(io: IO) -> (Reader<IO>, Writer<IO>) {
     let (read, write) = tokio::io::split(io);
-    let reader = Reader { io: read, buf: BytesMut::new(), looked: 0 };
-    (reader, Writer { io: write, out: BytesMut::new(), begun: None })
+    let reader = Reader { io: read, buf: BytesMut::new(), looked: 0, carried: 0 };
+    (reader, Writer { io: write, out: BytesMut::new(), begun: None, carried: 0 })
 }
 
 /// Why a body did not get across.
@@ -159,7 +163,11 @@ pub(super) async fn carry<A: AsyncRead, B: AsyncWrite>(
             piece => piece,
         };
         match piece {
-            Piece::Data(data) => to.data(data, goes).await.map_err(|_| Broken::To)?,
+            Piece::Data(data) => {
+                from.carried += data.len() as u64;
+                to.carried += data.len() as u64;
+                to.data(data, goes).await.map_err(|_| Broken::To)?;
+            }
             Piece::More => {}
             Piece::End(trailers) => return to.end(goes, trailers.as_ref()).await.map_err(|_| Broken::To),
         }

@@ -4,7 +4,9 @@
 //! and that code knows nothing of gRPC-Web. Frames are made and read once more than a special way would; calls of
 //! browsers are few beside those of services.
 
-use std::sync::{Arc, Weak};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -34,8 +36,10 @@ impl Bridge {
 
 async fn open(line: &Arc<Line>) -> Result<SendRequest<Bytes>, h2::Error> {
     let (near, far) = tokio::io::duplex(WIRE);
-    // The line holds this end, and this end must not hold the line.
-    tokio::spawn(serve(far, Arc::downgrade(line)));
+    // A line of its own, with deadlines that are kept here.
+    let inner =
+        Line::new(Arc::clone(&line.shared), line.worker, Arc::clone(&line.listen), line.peer, line.tls);
+    tokio::spawn(serve(far, Arc::new(inner)));
     let (send, connection) = h2::client::Builder::new()
         .initial_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
@@ -49,7 +53,7 @@ async fn open(line: &Arc<Line>) -> Result<SendRequest<Bytes>, h2::Error> {
     Ok(send)
 }
 
-async fn serve(far: DuplexStream, line: Weak<Line>) {
+async fn serve(far: DuplexStream, line: Arc<Line>) {
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(WINDOWS.0)
@@ -58,9 +62,17 @@ async fn serve(far: DuplexStream, line: Weak<Line>) {
         .max_header_list_size(16 << 20)
         .data_frame_budget(usize::MAX >> 1);
     let Ok(mut connection) = builder.handshake::<_, Bytes>(far).await else { return };
-    while let Some(Ok((request, respond))) = connection.accept().await {
-        if let Some(line) = line.upgrade() {
-            tokio::spawn(forward(line, request, respond));
+    let mut timer = None;
+    poll_fn(|cx| {
+        loop {
+            line.deadlines.poll(&mut timer, cx);
+            match ready!(connection.poll_accept(cx)) {
+                Some(Ok((request, respond))) => {
+                    tokio::spawn(Box::pin(forward(Arc::clone(&line), request, respond)));
+                }
+                Some(Err(_)) | None => return Poll::Ready(()),
+            }
         }
-    }
+    })
+    .await;
 }
