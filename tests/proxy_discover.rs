@@ -271,7 +271,9 @@ fn srv_records_name_hosts_ports_weights_and_priorities() {
     let a = Backend::start("a", Says::serving(&["x.A"]));
     let b = Backend::start("b", Says::serving(&["x.A"]));
     let spare = Backend::start("spare", Says::serving(&["x.A"]));
-    let srv = |priority, weight, backend: &Backend, target| (1, Is::Srv(priority, weight, backend.addr.port(), target));
+    let srv = |priority, weight, backend: &Backend, target| {
+        (1, Is::Srv(priority, weight, backend.addr.port(), target))
+    };
     names.set("here.test", &[(60, v4(1))]);
     names.set(
         "_grpc._tcp.test",

@@ -89,7 +89,8 @@ async fn exchange(place: Place, head: Request<()>, request: &[u8]) -> Result<Byt
     }
     deframer.finish()?;
     let trailers = body.trailers().await.map_err(|error| explain(error, "the trailers were being read"))?;
-    let status = trailers.as_ref().and_then(status::from_headers).or_else(|| status::from_headers(&head.headers));
+    let status =
+        trailers.as_ref().and_then(status::from_headers).or_else(|| status::from_headers(&head.headers));
     match (status, message) {
         (Some(status), Some(message)) if status.code() == Code::Ok => Ok(message.into_bytes()),
         (Some(status), None) if status.code() == Code::Ok => {

@@ -20,6 +20,7 @@ use super::forward::forward;
 use super::metrics::Counters;
 use super::settings::Listen;
 use super::upstream::Member;
+use super::web::{self, Bridge};
 use crate::server::keepalive::Keepalive;
 use crate::server::lifecycle::{Membership, Phase};
 use crate::server::stream::{PeerAddr, wrap};
@@ -39,6 +40,8 @@ pub(super) struct Line {
     pub(super) deadlines: Deadlines,
     /// The member that the other end of this connection was made to reach, where it is the proxy's own.
     loops: OnceLock<Option<Arc<Member>>>,
+    /// Where translated calls go on.
+    pub(super) bridge: Bridge,
 }
 
 impl Line {
@@ -49,7 +52,8 @@ impl Line {
         peer: PeerAddr,
         tls: bool,
     ) -> Self {
-        Self { shared, worker, listen, peer, tls, deadlines: Deadlines::default(), loops: OnceLock::new() }
+        let (deadlines, loops, bridge) = (Deadlines::default(), OnceLock::new(), Bridge::default());
+        Self { shared, worker, listen, peer, tls, deadlines, loops, bridge }
     }
 
     /// The member that leads here, where this connection is one that the proxy itself has made.
@@ -154,9 +158,14 @@ impl Driver<'_> {
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were
-                    // copied for a call of 100 bytes, 19 KB were that.
-                    tokio::spawn(Box::pin(forward(Arc::clone(&self.line), request, respond)));
+                    let line = Arc::clone(&self.line);
+                    if web::is_for(&line.listen.settings, request.method(), request.headers()) {
+                        tokio::spawn(web::over_http2(line, request, respond));
+                    } else {
+                        // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were
+                        // copied for a call of 100 bytes, 19 KB were that.
+                        tokio::spawn(Box::pin(forward(line, request, respond)));
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if !error.is_io() && !error.is_remote() {

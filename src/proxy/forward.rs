@@ -53,10 +53,10 @@ pub(super) struct Outcome<'a> {
 }
 
 /// One more of something, until this is dropped.
-struct Held<'a>(&'a AtomicU64);
+pub(super) struct Held<'a>(&'a AtomicU64);
 
 impl<'a> Held<'a> {
-    fn new(counter: &'a AtomicU64) -> Self {
+    pub(super) fn new(counter: &'a AtomicU64) -> Self {
         counter.fetch_add(1, Relaxed);
         Self(counter)
     }
@@ -69,10 +69,10 @@ impl Drop for Held<'_> {
 }
 
 /// A request that a member has now.
-struct Running<'a>(&'a AtomicUsize);
+pub(super) struct Running<'a>(&'a AtomicUsize);
 
 impl<'a> Running<'a> {
-    fn new(member: &'a Member) -> Self {
+    pub(super) fn new(member: &'a Member) -> Self {
         member.running.fetch_add(1, Relaxed);
         Self(&member.running)
     }
@@ -183,7 +183,7 @@ struct Tries {
 }
 
 /// Finds the route, or says why there is none.
-fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
+pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
     let shared = &line.shared;
     if let Some(member) = line.loops_from() {
         Counters::add(&shared.counters.loops);

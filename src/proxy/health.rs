@@ -31,7 +31,14 @@ struct Checked {
 
 impl Checked {
     fn new(member: &Arc<Member>) -> Self {
-        Self { member: Arc::clone(member), due: Instant::now(), running: false, well: 0, failed: 0, without: false }
+        Self {
+            member: Arc::clone(member),
+            due: Instant::now(),
+            running: false,
+            well: 0,
+            failed: 0,
+            without: false,
+        }
     }
 }
 
@@ -114,7 +121,11 @@ fn take(group: &Group, health: &Health, one: &mut Checked, verdict: Verdict) {
         verdict => {
             if verdict == Verdict::Without && !std::mem::replace(&mut one.without, true) {
                 let member = member.name();
-                tracing::info!(group = name, member, "has no health service, and is well as long as it answers");
+                tracing::info!(
+                    group = name,
+                    member,
+                    "has no health service, and is well as long as it answers"
+                );
             }
             one.failed = 0;
             one.well = one.well.saturating_add(1);

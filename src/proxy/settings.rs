@@ -450,14 +450,10 @@ impl Default for Group {
             name: "default".to_owned(),
             sources: Vec::new(),
             tls: None,
-            discover: Some(Discover { interval: Duration::from_secs(30), timeout: Duration::from_secs(5) }),
+            discover: Some(Discover::default()),
             balance: Balance::LeastRequest,
             health: None,
-            eject: Some(Eject {
-                failures: 5,
-                pause: Duration::from_secs(1),
-                max_pause: Duration::from_secs(60),
-            }),
+            eject: Some(Eject::default()),
             panic_threshold: 0.5,
             slow_start: Duration::ZERO,
             max_requests: 65_536,
@@ -467,6 +463,30 @@ impl Default for Group {
             keepalive_timeout: Duration::from_secs(10),
             retry_budget: 0.2,
         }
+    }
+}
+
+impl Default for Discover {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            service: String::new(),
+            unhealthy_after: 3,
+            healthy_after: 2,
+        }
+    }
+}
+
+impl Default for Eject {
+    fn default() -> Self {
+        Self { failures: 5, pause: Duration::from_secs(1), max_pause: Duration::from_secs(60) }
     }
 }
 

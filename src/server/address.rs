@@ -6,7 +6,7 @@ use crate::error::{InvalidArgument, quote};
 
 /// A listen address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Address {
+pub(crate) enum Address {
     /// `http://host:port`, or `https://host:port` where `tls`.
     Tcp { host: String, port: u16, tls: bool },
     /// `unix:/path` or `unix:///path`.
@@ -23,7 +23,7 @@ const EXPECTED: &str = "expected \"http://host:port\", \"https://host:port\", \"
 const LONGEST_PATH: usize = 107;
 
 impl Address {
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidArgument> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidArgument> {
         let wrong =
             |why: &str| InvalidArgument::new(format!("cannot listen on {}: {why}; {EXPECTED}", quote(text)));
         if text.contains('\0') {

@@ -21,7 +21,7 @@
 
 #![forbid(unsafe_code)]
 
-mod address;
+pub(crate) mod address;
 mod answer;
 mod body;
 mod call;

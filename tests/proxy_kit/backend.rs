@@ -115,7 +115,8 @@ async fn answer(
     }
     let says = serving.says.lock().unwrap().clone();
     let service = head.uri.path().split('/').nth(1).unwrap_or_default();
-    let reflection = service.strip_prefix("grpc.reflection.").and_then(|s| s.strip_suffix(".ServerReflection"));
+    let reflection =
+        service.strip_prefix("grpc.reflection.").and_then(|s| s.strip_suffix(".ServerReflection"));
     let (status, message) = match (service, reflection) {
         (_, Some(version)) => {
             serving.asked.fetch_add(1, Ordering::SeqCst);

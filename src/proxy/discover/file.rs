@@ -146,7 +146,8 @@ impl Watch for File {
 /// What is known of a host that has only another weight than before.
 fn reweighted(source: &Source, before: &[Named]) -> Vec<Found> {
     let Source::Host { host, port, weight } = source else { return Vec::new() };
-    let same = |one: &&Named| matches!(&one.source, Source::Host { host: h, port: p, .. } if h == host && p == port);
+    let same =
+        |one: &&Named| matches!(&one.source, Source::Host { host: h, port: p, .. } if h == host && p == port);
     let known = before.iter().find(same).map(|one| one.found.clone()).unwrap_or_default();
     known.into_iter().map(|found| Found { weight: *weight, ..found }).collect()
 }

@@ -91,8 +91,10 @@ fn conflicts(routes: &[Route], serving: &BTreeMap<String, Serving>) -> BTreeSet<
         if left_out.is_empty() || reached.is_empty() {
             continue;
         }
-        let names = |groups: &[&str]| groups.iter().map(|group| quote(group)).collect::<Vec<_>>().join(" and ");
-        let open = |group: &&&str| serving.get(**group).is_none_or(|one| !one.sorted || one.services.is_empty());
+        let names =
+            |groups: &[&str]| groups.iter().map(|group| quote(group)).collect::<Vec<_>>().join(" and ");
+        let open =
+            |group: &&&str| serving.get(**group).is_none_or(|one| !one.sorted || one.services.is_empty());
         if groups.len() > left_out.len() {
             conflicts.insert(format!(
                 "the service {} is served in the groups {}, and no route leads it to {}",

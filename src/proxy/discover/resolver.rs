@@ -300,7 +300,8 @@ impl Asked {
 
     /// Whether a message has this question's number and is an answer. The rest is read once.
     fn is_answered_by(&self, message: &[u8]) -> bool {
-        message.get(..2) == Some(&self.id.to_be_bytes()) && message.get(2).is_some_and(|flags| flags & 0x80 != 0)
+        message.get(..2) == Some(&self.id.to_be_bytes())
+            && message.get(2).is_some_and(|flags| flags & 0x80 != 0)
     }
 
     /// What an answer says, or why it cannot be used.
@@ -313,7 +314,8 @@ impl Asked {
             RCODE::NoError | RCODE::NameError => {}
             code => return Err(format!("it answered {code:?}")),
         }
-        let asked = packet.questions.iter().any(|q| name_of(&q.qname) == self.name && q.qtype == self.kind.into());
+        let asked =
+            packet.questions.iter().any(|q| name_of(&q.qname) == self.name && q.qtype == self.kind.into());
         if !asked {
             return Err("it answered another question".to_owned());
         }
@@ -456,7 +458,11 @@ mod tests {
         let asked = Asked::new("Www.example", TYPE::A).unwrap();
         let said = asked.read(&answer(
             &asked,
-            &[("www.example", 9, alias("B.example")), ("b.example", 60, a([1, 2, 3, 4])), ("c.example", 1, a([9; 4]))],
+            &[
+                ("www.example", 9, alias("B.example")),
+                ("b.example", 60, a([1, 2, 3, 4])),
+                ("c.example", 1, a([9; 4])),
+            ],
         ));
         let records = vec![Record::Address([1, 2, 3, 4].into())];
         assert_eq!(said.unwrap(), Said::Records(records, Duration::from_secs(9)));
@@ -472,7 +478,8 @@ mod tests {
     #[test]
     fn services_have_priority_weight_port_and_target() {
         let asked = Asked::new("_grpc._tcp.example", TYPE::SRV).unwrap();
-        let srv = RData::SRV(SRV { priority: 1, weight: 2, port: 3, target: Name::new_unchecked("A.example") });
+        let srv =
+            RData::SRV(SRV { priority: 1, weight: 2, port: 3, target: Name::new_unchecked("A.example") });
         let said = asked.read(&answer(&asked, &[("_grpc._tcp.example", 5, srv)])).unwrap();
         let service = Service { priority: 1, weight: 2, port: 3, target: "a.example".into() };
         assert_eq!(said, Said::Records(vec![Record::Service(service)], Duration::from_secs(5)));
@@ -504,7 +511,8 @@ mod tests {
 
     #[test]
     fn the_files_of_the_system_are_read() {
-        let hosts = "127.0.0.1 localhost\n::1\tlocalhost ip6-localhost # local\n10.0.0.1 a.b A\nbad a\n#10.0.0.2 a\n";
+        let hosts =
+            "127.0.0.1 localhost\n::1\tlocalhost ip6-localhost # local\n10.0.0.1 a.b A\nbad a\n#10.0.0.2 a\n";
         let text = |name| in_hosts(hosts, name).iter().map(IpAddr::to_string).collect::<Vec<_>>();
         assert_eq!(text("localhost"), ["127.0.0.1", "::1"]);
         assert_eq!(text("a"), ["10.0.0.1"]);

@@ -180,7 +180,8 @@ fn take(
             }
             let connected = stands(&member);
             keeper.due = Instant::now() + keeper.pause;
-            keeper.pause = if connected { (keeper.pause * 2).min(discover.interval.max(RETRY)) } else { RETRY };
+            keeper.pause =
+                if connected { (keeper.pause * 2).min(discover.interval.max(RETRY)) } else { RETRY };
             return false;
         }
     };
@@ -213,7 +214,10 @@ fn sorted(member: &Member, mut services: Vec<String>) -> Vec<String> {
         tracing::debug!(member = member.name(), count, "says that it serves {wrong}, which is no service");
     }
     if services.len() > MAX_SERVICES {
-        tracing::warn!(member = member.name(), "names more than {MAX_SERVICES} services; the rest are left out");
+        tracing::warn!(
+            member = member.name(),
+            "names more than {MAX_SERVICES} services; the rest are left out"
+        );
         services.truncate(MAX_SERVICES);
     }
     services

@@ -13,8 +13,8 @@ use super::lock;
 use super::member::{Found, Member};
 use super::pick::{Mood, Ring};
 use crate::error::InvalidArgument;
-use crate::proxy::metrics::GroupCounters;
 use crate::proxy::discover::Tending;
+use crate::proxy::metrics::GroupCounters;
 use crate::proxy::settings::{self, Eject, Source};
 use crate::tls::ClientTls;
 
@@ -66,8 +66,8 @@ pub(in crate::proxy) struct Candidates {
 
 impl Candidates {
     fn new(members: Vec<Arc<Member>>, settings: &settings::Group) -> Self {
-        let ring = matches!(settings.balance, settings::Balance::RingHash(_))
-            .then(|| Arc::new(Ring::new(&members)));
+        let ring =
+            matches!(settings.balance, settings::Balance::RingHash(_)).then(|| Arc::new(Ring::new(&members)));
         Self { members: members.into(), ring, mood: Arc::default() }
     }
 }
@@ -85,6 +85,7 @@ impl Own {
 }
 
 /// Forgets an address when its connection has ended.
+#[derive(Debug)]
 pub(in crate::proxy) struct Owned(Arc<Own>, SocketAddr);
 
 impl Drop for Owned {
@@ -188,9 +189,7 @@ impl Group {
             }
         }
         for left in before.all.members.iter().filter(|m| !now.iter().any(|n| Arc::ptr_eq(m, n))) {
-            for pool in &left.pools {
-                pool.retire();
-            }
+            left.retire();
         }
         self.publish(now);
         self.news.send_replace(());
@@ -289,9 +288,7 @@ impl Group {
     pub(in crate::proxy) fn retire(&self) {
         drop(lock(&self.tending).take());
         for member in self.members.load().all.members.iter() {
-            for pool in &member.pools {
-                pool.retire();
-            }
+            member.retire();
         }
     }
 }

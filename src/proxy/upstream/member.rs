@@ -1,13 +1,16 @@
 //! One backend: how it is, what it carries, and its connections.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
 use super::super::metrics::Series;
+use super::link::Links;
 use super::lock;
 use super::pool::Pool;
 use crate::transport::dial::Address;
@@ -39,6 +42,8 @@ pub struct Member {
     weight: AtomicU32,
     /// One for each worker.
     pub(in crate::proxy) pools: Box<[Pool]>,
+    /// Unused HTTP/1.1 connections, by worker.
+    pub(in crate::proxy) links: Box<[Links]>,
     /// Requests that it has now, of all workers.
     pub(in crate::proxy) running: AtomicUsize,
     /// Active checks say that it is ill.
@@ -77,6 +82,7 @@ impl Member {
             weight: AtomicU32::new(found.weight),
             found,
             pools: (0..workers).map(|_| Pool::default()).collect(),
+            links: (0..workers).map(|_| Links::default()).collect(),
             running: AtomicUsize::new(0),
             ill: AtomicBool::new(false),
             failures: AtomicU32::new(0),
@@ -121,6 +127,12 @@ impl Member {
     #[cfg(test)]
     pub(super) fn age(&mut self, span: Duration) {
         self.born -= span;
+    }
+
+    /// Lets the connections end with their last requests.
+    pub(in crate::proxy) fn retire(&self) {
+        self.pools.iter().for_each(Pool::retire);
+        self.links.iter().for_each(Links::retire);
     }
 
     fn now(&self) -> u64 {
@@ -292,8 +304,7 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_until_it_has_been_well_for_as_long() {
-        let eject =
-            Eject { failures: 2, pause: Duration::from_secs(10), max_pause: Duration::from_secs(30) };
+        let eject = Eject { failures: 2, pause: Duration::from_secs(10), max_pause: Duration::from_secs(30) };
         let mut member = member();
         let pause = |member: &Member| (member.failed(&eject), member.failed(&eject)).1.map(|p| p.as_secs());
         assert_eq!(member.failed(&eject), None);

@@ -85,7 +85,8 @@ impl Mood {
     fn panics(&self, changes: u64, born: Instant) -> Option<bool> {
         let mood = self.0.load(Relaxed);
         let until = mood >> 1 & ((1 << 31) - 1);
-        let holds = mood >> 32 == changes & 0xffff_ffff && (until == 0 || Self::ticks(born.elapsed()) < until);
+        let holds =
+            mood >> 32 == changes & 0xffff_ffff && (until == 0 || Self::ticks(born.elapsed()) < until);
         holds.then_some(mood & 1 == 1)
     }
 

@@ -269,6 +269,6 @@ async fn establish(
 }
 
 /// The host of `host:port`.
-fn host_of(authority: &str) -> &str {
+pub(super) fn host_of(authority: &str) -> &str {
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
