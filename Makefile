@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-valgrind test-php84 bench lint fmt install clean
+.PHONY: help setup build command demo test test-valgrind test-php84 bench bench-proxy lint fmt install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,10 +14,13 @@ setup: ## Install what Debian lacks to build and test (PHP, clang, protoc, Pytho
 build: ## Build the PHP extension: target/release/libgrpc.so
 	$(CARGO) build --release -p viaduct-php
 
+command: ## Build the command: target/release/viaduct
+	$(CARGO) build --release -p viaduct --bin viaduct
+
 demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, php-fpm, the demo
+test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, php-fpm, the command, the demo
 	@scripts/test
 
 test-valgrind: setup ## Run the .phpt set under valgrind
@@ -28,6 +31,9 @@ test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (r
 
 bench: setup build ## Measure beside bare h2 and tonic (BENCH_PEER=grpc.so: another extension, too); prints ratios
 	@scripts/bench
+
+bench-proxy: setup ## Measure the proxy beside nginx, HAProxy and Envoy, which it installs; prints ratios (not part of CI)
+	@scripts/bench-proxy
 
 lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
 	@scripts/lint

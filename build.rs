@@ -1,4 +1,24 @@
-//! Writes `include/viaduct.h` from `src/ffi`, and only where it differs.
+//! Writes `include/viaduct.h` from `src/ffi`, and only where it differs; names the shared library.
+
+use std::path::PathBuf;
+
+/// The header's order: what a reader needs first. Files that are not here come after these.
+const ORDER: [&str; 14] = [
+    "version",
+    "error",
+    "input",
+    "buffer",
+    "log",
+    "metadata",
+    "status",
+    "credentials",
+    "runtime",
+    "queue",
+    "completion",
+    "options",
+    "channel",
+    "call",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=src/ffi");
@@ -7,15 +27,16 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_CAPI").is_none() {
         return;
     }
+    // Programs ask for this name at run time. Its number changes when they would have to be built anew.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libviaduct.so.0");
+    }
     let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     let config = cbindgen::Config::from_file(format!("{root}/cbindgen.toml")).expect("cbindgen.toml reads");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for entry in std::fs::read_dir(format!("{root}/src/ffi")).expect("src/ffi is there") {
-        let path = entry.expect("src/ffi reads").path();
-        // cbindgen follows `mod` lines; each file is given once, by itself.
-        if !path.ends_with("mod.rs") {
-            builder = builder.with_src(path);
-        }
+    // cbindgen follows `mod` lines; each file is given once, by itself.
+    for file in files(&root) {
+        builder = builder.with_src(file);
     }
     match builder.generate() {
         // `write_to_file` leaves a file alone that says the same already.
@@ -24,4 +45,16 @@ fn main() {
         }
         Err(error) => println!("cargo::error=the C header cannot be generated: {error}"),
     }
+}
+
+/// The files of the C API in the header's order.
+fn files(root: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(format!("{root}/src/ffi")).expect("src/ffi is there");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("src/ffi reads").path()).collect();
+    files.retain(|path| !path.ends_with("mod.rs"));
+    files.sort_by_key(|path| {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        (ORDER.iter().position(|first| *first == name).unwrap_or(ORDER.len()), name)
+    });
+    files
 }

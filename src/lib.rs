@@ -4,7 +4,8 @@
 //!
 //! | layer | modules | what it is |
 //! |---|---|---|
-//! | faces | [`ffi`] (and the crate `viaduct-php`) | thin: they translate, nothing else |
+//! | faces | [`ffi`], `tool` (and the crate `viaduct-php`) | thin: they translate, nothing else |
+//! | surveys | [`discovery`] | what a server says of itself |
 //! | roads | [`client`], [`server`], [`proxy`] | channels and calls; listeners and handlers; what is forwarded |
 //! | ground | [`tls`], [`transport`] | one HTTP/2 connection and what protects it |
 //! | reactor | [`reactor`] | who drives the runtime, and what happens at `fork` |
@@ -15,6 +16,7 @@
 pub mod client;
 pub mod codec;
 pub mod deadline;
+pub mod discovery;
 pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
@@ -25,6 +27,8 @@ pub mod reactor;
 pub mod server;
 pub mod status;
 pub mod tls;
+#[cfg(feature = "command")]
+pub mod tool;
 pub mod transport;
 
 /// The version of this crate, as in `Cargo.toml`.

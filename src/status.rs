@@ -15,6 +15,32 @@ use crate::metadata;
 /// What `grpc-message` escapes: everything outside printable ASCII, and the per cent sign.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(0x7f);
 
+/// The names of the codes, as gRPC's documents have them.
+pub(crate) const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The name of `code`: `DEADLINE_EXCEEDED`.
+pub fn code_name(code: Code) -> &'static str {
+    NAMES.get(code as usize).copied().unwrap_or("UNKNOWN")
+}
+
 /// The status that an HTTP status stands for, where the answer is not gRPC.
 ///
 /// Follows gRPC's "HTTP to gRPC Status Code Mapping".

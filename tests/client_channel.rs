@@ -5,6 +5,7 @@ mod client_kit;
 use std::time::{Duration, Instant};
 
 use client_kit::*;
+use tokio::io::AsyncReadExt as _;
 use viaduct::Code;
 use viaduct::client::{CallOptions, ChannelOptions, Connectivity};
 use viaduct_testkit::{Behaviour, WrongServer};
@@ -320,4 +321,54 @@ async fn a_peer_that_goes_away_ends_calls_unavailable() {
     let (status, _) = call.wait_end().await;
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     eventually(|| channel.state(false) == Connectivity::Idle).await;
+}
+
+/// Nobody waits for a connection any more, so that its making ends, too: not at the timeout.
+#[tokio::test]
+async fn an_attempt_ends_with_its_channel() {
+    for close in [false, true] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = ChannelOptions { connect_timeout: Duration::from_secs(3600), ..impatient() };
+        let channel = channel(&format!("http://{}", listener.local_addr().unwrap()), options);
+        channel.state(true);
+        // A server that takes the connection and never speaks.
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert_eq!(channel.state(false), Connectivity::Connecting);
+        let kept = close.then(|| channel.clone());
+        if close {
+            channel.close();
+        }
+        drop(channel);
+        let mut said = Vec::new();
+        tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut said)).await.unwrap().unwrap();
+        assert!(said.starts_with(b"PRI * HTTP/2.0"));
+        drop(kept);
+    }
+}
+
+/// GOAWAY while a call runs: the channel is idle from then on, and who waits for that is told.
+#[tokio::test]
+async fn a_connection_that_takes_no_more_calls_is_not_ready() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let channel = channel(&format!("http://{}", listener.local_addr().unwrap()), impatient());
+    let (answer, answers) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut http2 = h2::server::handshake(socket).await.unwrap();
+        let (_, mut respond) = http2.accept().await.unwrap().unwrap();
+        http2.graceful_shutdown();
+        let driving = tokio::spawn(async move { while http2.accept().await.is_some() {} });
+        answers.await.unwrap();
+        let head = http::Response::builder().header("content-type", "application/grpc");
+        let head = head.header("grpc-status", "0").body(()).unwrap();
+        respond.send_response(head, true).unwrap();
+        driving.await.unwrap();
+    });
+    let call = channel.call(method(), Some(framed(b"x")), within(60.0)).await;
+    assert_eq!(channel.state(false), Connectivity::Ready);
+    let told = tokio::time::timeout(Duration::from_secs(30), channel.changed(Connectivity::Ready)).await;
+    assert_eq!(told.unwrap(), Connectivity::Idle);
+    answer.send(()).unwrap();
+    assert_eq!(call.wait_end().await.0.code(), Code::Ok);
+    server.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Both echo servers answer all four kinds alike.
+//! Both echo servers answer all four kinds alike, and the forwarder changes nothing.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -16,8 +16,8 @@ impl Drop for Server {
     }
 }
 
-fn start(program: &str) -> Server {
-    let mut child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
+fn start(program: &str, arguments: &[String]) -> Server {
+    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let port = line.trim().strip_prefix("port ").unwrap().parse().unwrap();
@@ -35,7 +35,10 @@ fn messages(client: &mut Client, method: &str, request: &[u8]) -> Result<Vec<Vec
 }
 
 fn all_kinds(program: &str) {
-    let server = start(program);
+    through(&start(program, &[]));
+}
+
+fn through(server: &Server) {
     let mut client = Client::connect(server.1).unwrap();
     let x100 = vec![b'x'; 100];
     let three = StreamSpec { count: 3, size: 100 }.framed(3);
@@ -55,6 +58,12 @@ fn all_kinds(program: &str) {
 #[test]
 fn h2() {
     all_kinds(env!("CARGO_BIN_EXE_h2-echo-server"));
+}
+
+#[test]
+fn forwarded() {
+    let backend = start(env!("CARGO_BIN_EXE_h2-echo-server"), &[]);
+    through(&start(env!("CARGO_BIN_EXE_h2-forward"), &[backend.1.to_string()]));
 }
 
 #[test]

@@ -26,6 +26,13 @@ pub(crate) struct Callable {
     cache: Option<zend_fcall_info_cache>,
 }
 
+impl Clone for Callable {
+    /// With a reference of its own to the value.
+    fn clone(&self) -> Self {
+        Self { value: self.value.shallow_clone(), cache: self.cache }
+    }
+}
+
 impl Callable {
     /// Looks `value` up. `None` where it cannot be called.
     pub(crate) fn new(value: &Zval) -> Option<Self> {
@@ -54,6 +61,11 @@ impl Callable {
             }
         };
         Some(Self { value, cache })
+    }
+
+    /// The value that is called.
+    pub(crate) fn value(&self) -> &Zval {
+        &self.value
     }
 
     /// Calls it. No borrow of Rust data that PHP code could reach may be held meanwhile.

@@ -13,6 +13,7 @@ use super::backoff::entropy;
 use super::channel::Connectivity;
 use super::options::{ChannelOptions, LoadBalancing};
 use super::subchannel::{Endpoint, Subchannel};
+use super::want::Wanted;
 use crate::transport::connection::Connection;
 use crate::transport::dial::Address;
 
@@ -24,6 +25,14 @@ pub(super) struct Balancer {
     members: Vec<Subchannel>,
     turn: usize,
     next_id: u64,
+}
+
+/// An attempt to connect that is due.
+pub(super) struct Due {
+    /// The subchannel's.
+    pub(super) id: u64,
+    pub(super) endpoint: Endpoint,
+    pub(super) wanted: Wanted,
 }
 
 impl Balancer {
@@ -64,12 +73,12 @@ impl Balancer {
     }
 
     /// What is to be connected for a call that began at `began` (none: it waits for ready).
-    pub(super) fn connect(&mut self, began: Option<Instant>) -> Vec<(u64, Endpoint)> {
+    pub(super) fn connect(&mut self, began: Option<Instant>) -> Vec<Due> {
         let now = Instant::now();
         let mut due = Vec::new();
         for member in self.members.iter_mut().filter(|m| m.may_connect(now, began)) {
-            member.connecting();
-            due.push((member.id, member.endpoint.clone()));
+            let wanted = member.connecting();
+            due.push(Due { id: member.id, endpoint: member.endpoint.clone(), wanted });
         }
         due
     }
@@ -138,7 +147,7 @@ impl Balancer {
         gone
     }
 
-    /// Gives all connections away.
+    /// Gives all connections away. Attempts end.
     pub(super) fn take_all(&mut self) -> Vec<Connection> {
         self.members.iter_mut().filter_map(Subchannel::take).collect()
     }
@@ -165,7 +174,7 @@ mod tests {
         assert!(all.update(&addresses(&[1, 2, 1]), &options).is_empty());
         assert_eq!(all.connectivity(), Some(Connectivity::Idle));
         let began = Some(Instant::now());
-        assert_eq!(all.connect(began).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(all.connect(began).iter().map(|due| due.id).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(all.connectivity(), Some(Connectivity::Connecting));
         assert!(all.connect(began).is_empty() && !all.is_hopeless(began));
         fail(&mut all, 0, "one", &options);
@@ -178,12 +187,12 @@ mod tests {
         assert!(all.update(&addresses(&[3, 2]), &options).is_empty());
         assert_eq!(all.failures().as_deref(), Some("two"));
         assert_eq!(all.connectivity(), Some(Connectivity::Idle));
-        assert_eq!(all.connect(began).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2]);
+        assert_eq!(all.connect(began).iter().map(|due| due.id).collect::<Vec<_>>(), [2]);
         // A status names so many and no more.
         let many: Vec<u16> = (10..30).collect();
         all.update(&addresses(&many), &options);
-        for (id, _) in all.connect(began) {
-            fail(&mut all, id, "no", &options);
+        for due in all.connect(began) {
+            fail(&mut all, due.id, "no", &options);
         }
         assert!(all.failures().unwrap().ends_with("no; and 12 more"));
     }

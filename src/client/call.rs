@@ -216,7 +216,14 @@ impl Call {
         method.map_or(channel, |method| method.min(channel))
     }
 
-    /// Ends the call at its deadline, for as long as somebody has it.
+    /// Ends the call at its deadline from now on, whoever waits for it and for as long as somebody has
+    /// it; for calls that were begun by [`begin`](Self::begin). Must be called on the reactor.
+    pub fn keep_deadline(&self) {
+        if let Some(at) = self.0.options.deadline {
+            self.guard(Instant::from_std(at.instant()));
+        }
+    }
+
     fn guard(&self, at: Instant) {
         if self.end().is_some() {
             return;

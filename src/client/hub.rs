@@ -1,7 +1,7 @@
 //! What a channel is in one process: its balancer and subchannels, its resolver, and who waits for them.
 //!
 //! All of it stands under one lock. Attempts to connect and to resolve are tasks that come back to it;
-//! they are started by calls only.
+//! they are started by calls only, and end with the channel.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::balancer::Balancer;
+use super::balancer::{Balancer, Due};
 use super::channel::{Config, Connectivity};
 use super::options::LoadBalancing;
 use super::resolver::Resolution;
-use super::subchannel::{Endpoint, establish};
+use super::subchannel::establish;
+use super::want::Wanted;
 use crate::transport::connection::Connection;
 use crate::transport::dial::Address;
 
@@ -31,7 +32,7 @@ pub(super) struct Hub {
 struct State {
     balancer: Balancer,
     resolution: Resolution,
-    /// Set by [`Hub::close`]; a connection that is being made then ends at once.
+    /// Set by [`Hub::close`].
     closed: bool,
 }
 
@@ -151,17 +152,17 @@ impl Hub {
             }
             state.resolution.start_again(&config.options)
         } else {
-            false
+            None
         };
-        if starts {
-            tokio::spawn(ask(Arc::downgrade(self), Arc::clone(config)));
+        if let Some(wanted) = starts {
+            tokio::spawn(ask(Arc::downgrade(self), Arc::clone(config), wanted));
         }
     }
 
     /// Starts the attempts to connect that are due.
     fn connect(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
-        for (id, endpoint) in state.balancer.connect(began) {
-            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), id, endpoint));
+        for due in state.balancer.connect(began) {
+            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), due));
         }
     }
 
@@ -209,6 +210,7 @@ impl Hub {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
+        state.resolution.give_up();
         for connection in state.balancer.take_all() {
             connection.end(Status::cancelled("the channel was closed"));
         }
@@ -273,7 +275,7 @@ impl Hub {
         Ok(())
     }
 
-    /// The connection that was ready is over.
+    /// The connection that was ready is over, or takes no more calls.
     fn disconnected(&self, id: u64) {
         if let Some(subchannel) = self.lock().balancer.find(id) {
             subchannel.forget_dead();
@@ -289,30 +291,44 @@ impl fmt::Debug for Hub {
 }
 
 /// Asks for the addresses.
-async fn ask(hub: Weak<Hub>, config: Arc<Config>) {
+async fn ask(hub: Weak<Hub>, config: Arc<Config>, wanted: Wanted) {
     let timeout = config.options.connect_timeout;
-    let found = tokio::time::timeout(timeout, config.resolve())
-        .await
-        .unwrap_or_else(|_| Err(format!("no addresses within {timeout:?} (connectTimeout)")));
-    if let Some(hub) = hub.upgrade() {
-        hub.resolved(found);
+    let asking = tokio::time::timeout(timeout, config.resolve());
+    if let Some(found) = wanted.work(asking).await
+        && let Some(hub) = hub.upgrade()
+    {
+        hub.resolved(
+            found.unwrap_or_else(|_| Err(format!("no addresses within {timeout:?} (connectTimeout)"))),
+        );
     }
 }
 
 /// One attempt, and the life of the connection that it brought.
-async fn run(hub: Weak<Hub>, config: Arc<Config>, id: u64, endpoint: Endpoint) {
+async fn run(hub: Weak<Hub>, config: Arc<Config>, due: Due) {
     let started = Instant::now();
-    let outcome = establish(&config, &endpoint).await;
-    // The channel may be gone by now, and then nobody waits.
+    let Due { id, endpoint, wanted } = due;
+    let Some(outcome) = wanted.work(establish(&config, &endpoint)).await else { return };
     let Some(strong) = hub.upgrade() else { return };
     match outcome {
         Err(why) => strong.failed(id, started, why),
         Ok((connection, drive)) => {
+            let left = connection.left();
             if strong.connected(id, connection).is_err() {
                 return;
             }
             drop(strong);
-            drive.await;
+            let mut drive = std::pin::pin!(drive);
+            // The next call needs another connection from when this one takes no more.
+            tokio::select! {
+                biased;
+                () = &mut drive => {}
+                () = left => {
+                    if let Some(hub) = hub.upgrade() {
+                        hub.disconnected(id);
+                    }
+                    drive.await;
+                }
+            }
             if let Some(hub) = hub.upgrade() {
                 hub.disconnected(id);
             }

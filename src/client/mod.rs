@@ -33,6 +33,7 @@ pub mod service_config;
 mod subchannel;
 pub mod target;
 mod throttle;
+mod want;
 
 pub use call::{Call, Outcome};
 pub use channel::{Channel, Connectivity};

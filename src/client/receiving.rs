@@ -1,5 +1,6 @@
 //! A call's receiving side: headers, messages, the end.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -184,13 +185,26 @@ impl Call {
         self.headers().cloned().unwrap_or_default()
     }
 
-    /// Waits for the end of the call; messages that come meanwhile are kept.
+    /// Waits for the end of the call; messages that come meanwhile are kept, also where the wait is
+    /// given up.
     pub async fn wait_end(&self) -> (Status, HeaderMap) {
-        let mut kept = std::mem::take(&mut self.lock().ahead);
+        let mut kept = Kept { call: self, messages: std::mem::take(&mut self.lock().ahead) };
         while let Some(message) = self.recv().await {
-            kept.push_back(message);
+            kept.messages.push_back(message);
         }
-        self.lock().ahead = kept;
+        drop(kept);
         self.end().cloned().unwrap_or_else(|| (Status::unknown("the call has no end"), HeaderMap::new()))
+    }
+}
+
+/// Messages that are put back when whoever looked past them is done.
+struct Kept<'a> {
+    call: &'a Call,
+    messages: VecDeque<Message>,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.call.lock().ahead = std::mem::take(&mut self.messages);
     }
 }

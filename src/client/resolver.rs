@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::options::ChannelOptions;
 use super::target::Target;
+use super::want::{Want, Wanted, want};
 use crate::error::quote;
 use crate::transport::dial::Address;
 use crate::transport::proxy::Tunnel;
@@ -77,7 +78,7 @@ pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Str
 /// When a channel with a list of addresses asks for them.
 #[derive(Debug)]
 pub(super) struct Resolution {
-    running: bool,
+    running: Option<Want>,
     /// Whether a connection was missed since it was asked last.
     wanted: bool,
     /// When it was asked last.
@@ -87,15 +88,15 @@ pub(super) struct Resolution {
 
 impl Resolution {
     pub(super) fn new(options: &ChannelOptions) -> Self {
-        Self { running: false, wanted: false, asked: None, backoff: Backoff::new(options) }
+        Self { running: None, wanted: false, asked: None, backoff: Backoff::new(options) }
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.running
+        self.running.is_some()
     }
 
-    /// Whether to ask for the first list, for a call that began at `began` (none: it waits for ready).
-    pub(super) fn start_first(&mut self, began: Option<Instant>) -> bool {
+    /// Asks for the first list where that is due, for a call that began at `began` (none: it waits for ready).
+    pub(super) fn start_first(&mut self, began: Option<Instant>) -> Option<Wanted> {
         let now = Instant::now();
         self.start(now, self.backoff.may_try(now, began))
     }
@@ -109,29 +110,35 @@ impl Resolution {
         self.wanted
     }
 
-    /// Whether to ask again now.
-    pub(super) fn start_again(&mut self, options: &ChannelOptions) -> bool {
+    /// Asks again where that is due.
+    pub(super) fn start_again(&mut self, options: &ChannelOptions) -> Option<Wanted> {
         if !self.wanted {
-            return false;
+            return None;
         }
         let now = Instant::now();
         let over = self.asked.is_none_or(|at| at + options.min_resolution_interval <= now);
         self.start(now, over)
     }
 
-    fn start(&mut self, now: Instant, may: bool) -> bool {
-        let starts = may && !self.running;
-        if starts {
-            self.running = true;
-            self.wanted = false;
-            self.asked = Some(now);
+    fn start(&mut self, now: Instant, may: bool) -> Option<Wanted> {
+        if !may || self.is_running() {
+            return None;
         }
-        starts
+        let (want, wanted) = want();
+        self.running = Some(want);
+        self.wanted = false;
+        self.asked = Some(now);
+        Some(wanted)
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn give_up(&mut self) {
+        self.running = None;
     }
 
     /// The answer is here.
     pub(super) fn ended(&mut self, why: Option<String>, options: &ChannelOptions) {
-        self.running = false;
+        self.running = None;
         match why {
             Some(why) => self.backoff.failed(self.asked.unwrap_or_else(Instant::now), why, options),
             None => self.backoff.succeeded(options),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::channel::{Config, Connectivity};
 use super::options::ChannelOptions;
+use super::want::{Want, Wanted, want};
 use crate::transport::connection::{Connection, Keep};
 use crate::transport::dial::{Address, dial};
 use crate::transport::secure::secure;
@@ -37,7 +38,9 @@ pub(super) struct Subchannel {
 #[derive(Debug)]
 enum Phase {
     Idle,
-    Connecting,
+    Connecting {
+        _until_dropped: Want,
+    },
     Ready(Connection),
     /// The last attempt failed; the backoff knows why.
     Failed,
@@ -68,7 +71,7 @@ impl Subchannel {
     pub(super) fn connectivity(&self) -> Connectivity {
         match self.phase {
             Phase::Idle => Connectivity::Idle,
-            Phase::Connecting => Connectivity::Connecting,
+            Phase::Connecting { .. } => Connectivity::Connecting,
             Phase::Ready(_) => Connectivity::Ready,
             Phase::Failed => Connectivity::TransientFailure,
         }
@@ -82,7 +85,7 @@ impl Subchannel {
     pub(super) fn may_connect(&self, now: Instant, began: Option<Instant>) -> bool {
         match self.phase {
             Phase::Idle => true,
-            Phase::Connecting | Phase::Ready(_) => false,
+            Phase::Connecting { .. } | Phase::Ready(_) => false,
             Phase::Failed => self.backoff.may_try(now, began),
         }
     }
@@ -91,7 +94,7 @@ impl Subchannel {
     pub(super) fn is_hopeless(&self, began: Option<Instant>) -> bool {
         match self.phase {
             Phase::Idle | Phase::Ready(_) => false,
-            Phase::Connecting => self.backoff.failed_since(began),
+            Phase::Connecting { .. } => self.backoff.failed_since(began),
             Phase::Failed => true,
         }
     }
@@ -109,8 +112,11 @@ impl Subchannel {
         self.backoff.failure().map(|f| &*f.why)
     }
 
-    pub(super) fn connecting(&mut self) {
-        self.phase = Phase::Connecting;
+    /// An attempt begins. It is to end when the subchannel goes.
+    pub(super) fn connecting(&mut self) -> Wanted {
+        let (want, wanted) = want();
+        self.phase = Phase::Connecting { _until_dropped: want };
+        wanted
     }
 
     pub(super) fn failed(&mut self, started: Instant, why: String, options: &ChannelOptions) {
@@ -123,7 +129,7 @@ impl Subchannel {
         self.phase = Phase::Ready(connection);
     }
 
-    /// Gives the connection away, if it has one.
+    /// Gives the connection away, if it has one. An attempt ends.
     pub(super) fn take(&mut self) -> Option<Connection> {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Ready(connection) => Some(connection),

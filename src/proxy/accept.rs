@@ -14,9 +14,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 use super::downstream::{self, Line};
+use super::http1;
 use super::metrics::Counters;
-use super::settings::{Listen, ListenTls};
+use super::settings::{Listen, ListenKind, ListenTls};
 use super::sniff::{Protocol, sniff};
+use super::tcp;
 use crate::error::InvalidArgument;
 use crate::server::lifecycle::{Lifecycle, Membership, Phase};
 use crate::server::listener::Acceptor;
@@ -34,7 +36,7 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 #[derive(Debug)]
 pub(super) struct ListenPlan {
     pub(super) settings: Listen,
-    tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
 impl ListenPlan {
@@ -42,12 +44,17 @@ impl ListenPlan {
     ///
     /// The certificates cannot be used.
     pub(super) fn new(settings: Listen) -> Result<Self, InvalidArgument> {
-        let tls = settings.tls.as_ref().map(server_config).transpose()?;
+        let alpn: &[&[u8]] = match settings.kind {
+            ListenKind::Http => &[ALPN_H2, ALPN_HTTP1],
+            // Whatever a client would speak there is between it and the backend.
+            ListenKind::Tcp { .. } => &[],
+        };
+        let tls = settings.tls.as_ref().map(|tls| server_config(tls, alpn)).transpose()?;
         Ok(Self { settings, tls })
     }
 }
 
-fn server_config(tls: &ListenTls) -> Result<Arc<ServerConfig>, InvalidArgument> {
+fn server_config(tls: &ListenTls, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, InvalidArgument> {
     let mut identities = Vec::with_capacity(tls.identities.len());
     for (cert, key) in &tls.identities {
         identities.push(Identity::new(cert, key)?);
@@ -62,7 +69,7 @@ fn server_config(tls: &ListenTls) -> Result<Arc<ServerConfig>, InvalidArgument> 
         Some(ca) => ClientAuth::Required(ca),
     };
     let mut config = (*ServerTls::with_identities(default, identities, clients)?.config()).clone();
-    config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP1.to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
 
@@ -170,6 +177,9 @@ async fn connection(
 ) {
     let until = Instant::now() + plan.settings.handshake_timeout;
     let line = |tls| Arc::new(Line::new(Arc::clone(&shared), worker, Arc::clone(&plan), peer, tls));
+    if let ListenKind::Tcp { group } = &plan.settings.kind {
+        return tcp::serve(socket, line(plan.tls.is_some()), group, member, until).await;
+    }
     let Some(Ok((protocol, stream))) = member.before(until, sniff(socket)).await else {
         return Counters::add(&shared.counters.unknown_protocol);
     };
@@ -209,7 +219,8 @@ where
 {
     match protocol {
         Protocol::Http2 => downstream::serve(io, line, member, until).await,
-        Protocol::Http1 | Protocol::Tls | Protocol::Unknown => {
+        Protocol::Http1 => http1::serve(io, line, member, until).await,
+        Protocol::Tls | Protocol::Unknown => {
             tracing::debug!(peer = %line.peer, ?protocol, "nothing that is spoken here");
             Counters::add(&line.shared.counters.unknown_protocol);
         }

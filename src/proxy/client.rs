@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tonic::Status;
 
 use super::refuse;
@@ -26,6 +26,12 @@ pub(super) struct Client {
     pub(super) ended: bool,
     pub(super) trailers: Option<HeaderMap>,
     pub(super) is_grpc: bool,
+    /// Bytes of the body that were received.
+    pub(super) received: u64,
+    /// Bytes of the answer's body that were passed on.
+    pub(super) returned: u64,
+    /// The HTTP status that was passed on.
+    pub(super) status: Option<StatusCode>,
 }
 
 /// The answer, as far as it has been passed on.
@@ -40,7 +46,18 @@ impl Client {
     pub(super) fn new(body: RecvStream, respond: SendResponse<Bytes>, is_grpc: bool) -> Self {
         let ended = body.is_end_stream();
         let kept = Some(Vec::new());
-        Self { body, answer: Answer::Fresh(respond), kept, kept_bytes: 0, ended, trailers: None, is_grpc }
+        Self {
+            body,
+            answer: Answer::Fresh(respond),
+            kept,
+            kept_bytes: 0,
+            ended,
+            trailers: None,
+            is_grpc,
+            received: 0,
+            returned: 0,
+            status: None,
+        }
     }
 
     /// Whether the request can be sent again from its beginning.

@@ -204,6 +204,7 @@ impl Exchange {
                     None => {
                         match ready!(client.body.poll_data(cx)) {
                             Some(Ok(data)) => {
+                                client.received += data.len() as u64;
                                 client.ended = client.body.is_end_stream();
                                 self.weighs = !client.keep(&data);
                                 self.request = data;
@@ -278,6 +279,7 @@ impl Exchange {
             if to_client.send_data(piece, ends).is_err() {
                 return self.gone(None);
             }
+            client.returned += taken as u64;
             // Fails only where more is given back than was received.
             let _ = from_server.flow_control().release_capacity(taken);
             if ends {
@@ -339,6 +341,7 @@ impl Exchange {
         } else if !head.status.is_success() && !head.status.is_redirection() {
             self.code = Some(status::code_of_http(head.status));
         }
+        client.status = Some(head.status);
         Poll::Ready(match respond.send_response(Response::from_parts(head, ()), ends) {
             Ok(_) if ends => Some(End::Answered(self.code.unwrap_or(Code::Ok))),
             Ok(stream) => {

@@ -1,7 +1,7 @@
 //! A request on its way: which backend, how long, and what the client is told where it comes to nothing.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -11,8 +11,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::uri::Scheme;
-use http::{HeaderMap, Request};
-use tokio::time::Sleep;
+use http::{HeaderMap, Request, StatusCode};
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -24,7 +23,7 @@ use super::settings::Balance;
 use super::upstream::Member;
 use super::upstream::pick::{chance, pick};
 use super::upstream::pool::place;
-use super::{headers, refuse};
+use super::{deadlines, headers, refuse, trace};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
@@ -43,17 +42,21 @@ pub(super) struct Outcome<'a> {
     pub(super) route: Option<&'a Route>,
     pub(super) member: Option<&'a Member>,
     pub(super) code: Code,
+    /// The HTTP status, where the request is not gRPC and was answered.
+    pub(super) http: Option<StatusCode>,
     /// What the proxy itself says of it, where the answer was not the backend's.
     pub(super) said: Option<&'a str>,
     pub(super) attempts: u32,
     pub(super) took: Duration,
+    /// Bytes of the bodies: from the client, and to it.
+    pub(super) bytes: (u64, u64),
 }
 
 /// One more of something, until this is dropped.
-struct Held<'a>(&'a AtomicU64);
+pub(super) struct Held<'a>(&'a AtomicU64);
 
 impl<'a> Held<'a> {
-    fn new(counter: &'a AtomicU64) -> Self {
+    pub(super) fn new(counter: &'a AtomicU64) -> Self {
         counter.fetch_add(1, Relaxed);
         Self(counter)
     }
@@ -66,10 +69,10 @@ impl Drop for Held<'_> {
 }
 
 /// A request that a member has now.
-struct Running<'a>(&'a AtomicUsize);
+pub(super) struct Running<'a>(&'a AtomicUsize);
 
 impl<'a> Running<'a> {
-    fn new(member: &'a Member) -> Self {
+    pub(super) fn new(member: &'a Member) -> Self {
         member.running.fetch_add(1, Relaxed);
         Self(&member.running)
     }
@@ -87,27 +90,20 @@ enum Stop {
     Gone,
 }
 
-/// A deadline and its timer.
-struct Limit(Option<(Deadline, Pin<Box<Sleep>>)>);
+/// The deadline of a request, where it has one.
+struct Limit(Option<deadlines::Limit>);
 
 impl Limit {
-    fn new(deadline: Option<Deadline>) -> Self {
-        Self(deadline.map(|at| (at, Box::pin(tokio::time::sleep_until(at.instant().into())))))
-    }
-
     fn deadline(&self) -> Option<Deadline> {
-        self.0.as_ref().map(|(at, _)| *at)
+        self.0.as_ref().map(deadlines::Limit::deadline)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            Some((_, timer)) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_ref().map_or(Poll::Pending, |limit| limit.poll(cx))
     }
 
     /// `work`, unless the deadline passes or the client goes before.
-    async fn wait<T>(&mut self, client: &mut Client, work: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn wait<T>(&self, client: &mut Client, work: impl Future<Output = T>) -> Result<T, Stop> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
@@ -167,11 +163,14 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
-    let mut limit = Limit::new(timeout.map(Deadline::after));
+    let limit = Limit(timeout.map(|timeout| line.deadlines.add(Deadline::after(timeout))));
     headers::introduce(&mut head.headers, line.listen.settings.forwarded, &line.peer, line.tls);
+    if shared.trace.load(Relaxed) {
+        trace::pass_on(&mut head.headers);
+    }
 
     let mut tries = Tries { tried: Vec::new(), sent: 0 };
-    let (verdict, member) = attempts(&line, &head, &route, &mut client, &mut limit, &mut tries).await;
+    let (verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
     finish(&line, began, &head, Some(&route), member.as_deref(), tries.sent, client, verdict);
 }
 
@@ -184,11 +183,11 @@ struct Tries {
 }
 
 /// Finds the route, or says why there is none.
-fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
+pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
     let shared = &line.shared;
     if let Some(member) = line.loops_from() {
         Counters::add(&shared.counters.loops);
-        if !member.looped.swap(true, Relaxed) {
+        if member.set_looped(true) {
             tracing::warn!(member = member.name(), "leads back to this proxy, and is left out");
         }
         return Err(refuse::looped(member.name()));
@@ -213,7 +212,7 @@ async fn attempts(
     head: &http::request::Parts,
     route: &Route,
     client: &mut Client,
-    limit: &mut Limit,
+    limit: &Limit,
     tries: &mut Tries,
 ) -> (Verdict, Option<Arc<Member>>) {
     let group = &route.group;
@@ -333,7 +332,7 @@ async fn attempts(
 async fn run(
     exchange: &mut Exchange,
     client: &mut Client,
-    limit: &mut Limit,
+    limit: &Limit,
     started: Instant,
     route: &Route,
     member: &Member,
@@ -343,7 +342,7 @@ async fn run(
         let polled = exchange.poll(client, cx);
         if !timed && exchange.has_begun() {
             timed = true;
-            took(&member.ewma, started.elapsed());
+            member.took(started.elapsed());
         }
         match polled {
             Poll::Ready(end) => Poll::Ready(Ok(end)),
@@ -355,13 +354,6 @@ async fn run(
         }
     })
     .await
-}
-
-/// Peak EWMA: a slow answer counts at once, a quick one by an eighth.
-fn took(ewma: &AtomicU64, took: Duration) {
-    let now = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let before = ewma.load(Relaxed);
-    ewma.store(if now > before { now } else { before - (before - now) / 8 }, Relaxed);
 }
 
 fn blame(route: &Route, member: &Member, failure: &Failure, counters: &Counters) {
@@ -390,6 +382,7 @@ fn finish(
     verdict: Verdict,
 ) {
     let counters = &line.shared.counters;
+    let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
     let mut said = None;
     let code = match verdict {
         Verdict::Answered(code) => code,
@@ -428,7 +421,12 @@ fn finish(
     };
     let took = began.elapsed();
     if let Some(member) = member {
-        member.series(head.uri.path()).ended(code, took);
+        member.series(head.uri.path()).ended(code, took, bytes);
     }
-    line.shared.ended(&Outcome { line, head, route, member, code, said: said.as_deref(), attempts, took });
+    let http = match is_grpc {
+        true => None,
+        false => passed.or_else(|| said.is_some().then(|| refuse::http_status(code))),
+    };
+    let said = said.as_deref();
+    line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });
 }

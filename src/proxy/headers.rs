@@ -5,12 +5,14 @@ use http::uri::{Authority, Scheme, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::settings::Forwarded;
+use super::trace;
 use crate::deadline::{Deadline, format_timeout};
 use crate::server::stream::PeerAddr;
 
 static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers that are meant for the next hop only (RFC 9110, section 7.6.1).
 pub(super) const HOP_BY_HOP: [&str; 7] = [
@@ -58,7 +60,7 @@ pub(super) fn onward(
     Some(request)
 }
 
-/// Says who the client is, where that is wanted. What was said before stays in front.
+/// Says who the client is, where that is wanted, and gives the request a name. What was said before stays in front.
 pub(super) fn introduce(headers: &mut HeaderMap, wanted: Forwarded, peer: &PeerAddr, tls: bool) {
     let proto = if tls { "https" } else { "http" };
     if wanted.x_forwarded_for {
@@ -79,6 +81,12 @@ pub(super) fn introduce(headers: &mut HeaderMap, wanted: Forwarded, peer: &PeerA
             PeerAddr::Unix => "unknown".to_owned(),
         };
         append(headers, &http::header::FORWARDED, &format!("for={node};proto={proto}"));
+    }
+    if wanted.request_id
+        && !headers.contains_key(&X_REQUEST_ID)
+        && let Some(id) = trace::request_id()
+    {
+        headers.insert(&X_REQUEST_ID, id);
     }
 }
 
@@ -143,5 +151,15 @@ mod tests {
         introduce(&mut headers, wanted, &PeerAddr::Unix, true);
         assert_eq!(headers["forwarded"], "for=\"[::1]\";proto=https, for=unknown;proto=https");
         assert_eq!(headers["x-forwarded-for"], "10.0.0.1, ::1");
+    }
+
+    #[test]
+    fn a_request_is_named_once() {
+        let mut headers = HeaderMap::new();
+        let wanted = Forwarded { request_id: true, ..Forwarded::default() };
+        introduce(&mut headers, wanted, &PeerAddr::Unix, false);
+        let id = headers["x-request-id"].clone();
+        introduce(&mut headers, wanted, &PeerAddr::Unix, false);
+        assert_eq!((headers.len(), &headers["x-request-id"]), (1, &id));
     }
 }

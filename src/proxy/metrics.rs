@@ -19,13 +19,17 @@ pub(super) struct Series {
     /// By time; the last is for what is beyond all bounds.
     times: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
+    /// Bytes of the requests' bodies.
+    received: AtomicU64,
+    /// Bytes of the answers' bodies.
+    returned: AtomicU64,
     /// Attempts after the first.
     pub(super) retries: AtomicU64,
 }
 
 impl Series {
     /// A request has ended.
-    pub(super) fn ended(&self, code: Code, took: Duration) {
+    pub(super) fn ended(&self, code: Code, took: Duration, (received, returned): (u64, u64)) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if let Some(count) = self.codes.get(code as usize) {
             count.fetch_add(1, Relaxed);
@@ -35,6 +39,8 @@ impl Series {
             count.fetch_add(1, Relaxed);
         }
         self.micros.fetch_add(micros, Relaxed);
+        self.received.fetch_add(received, Relaxed);
+        self.returned.fetch_add(returned, Relaxed);
     }
 
     /// How many ended with each status.
@@ -45,6 +51,11 @@ impl Series {
     /// How many took how long; not cumulative.
     pub(super) fn times(&self) -> [u64; BOUNDS.len() + 1] {
         std::array::from_fn(|n| self.times.get(n).map_or(0, |c| c.load(Relaxed)))
+    }
+
+    /// Bytes of all bodies: of requests, and of answers.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.received.load(Relaxed), self.returned.load(Relaxed))
     }
 
     /// The time of all of them together.
@@ -164,11 +175,12 @@ mod tests {
     #[test]
     fn what_ends_is_counted_by_status_and_time() {
         let series = Series::default();
-        series.ended(Code::Ok, Duration::from_micros(100));
-        series.ended(Code::Unavailable, Duration::from_secs(60));
+        series.ended(Code::Ok, Duration::from_micros(100), (1, 2));
+        series.ended(Code::Unavailable, Duration::from_secs(60), (3, 5));
         assert_eq!((series.codes()[0], series.codes()[14]), (1, 1));
         assert_eq!((series.times()[0], series.times()[BOUNDS.len()]), (1, 1));
         assert_eq!(series.micros(), 60_000_100);
+        assert_eq!(series.bytes(), (4, 7));
         let counters = Counters::default();
         Counters::add(&counters.loops);
         assert!(counters.all().contains(&(

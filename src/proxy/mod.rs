@@ -10,9 +10,13 @@
 //! - [`settings`]: what it is told;
 //! - `accept`, `sniff`: from a socket to a protocol; `downstream`: a client's HTTP/2 connection;
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
+//! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
-//! - [`upstream`]: the backends;
-//! - `refuse`: what clients are told; `metrics`: what is counted.
+//! - `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is translated;
+//! - [`upstream`]: the backends; `discover`: where they come from and what they serve; `health`: whether they are well;
+//!   `ask`: how they are asked;
+//! - `refuse`: what clients are told; `metrics`: what is counted; `log`: the access log; `trace`: names for requests;
+//! - `admin`: the port that tells about all of it; `notes`: what happened lately.
 //!
 //! Instances are equal and keep nothing: what they know of backends they have asked. Traffic runs on worker threads,
 //! each with a runtime and connections of its own, so that a request never changes threads.
@@ -23,31 +27,45 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod admin;
+mod ask;
 mod client;
 pub mod config;
+mod deadlines;
+mod discover;
 mod downstream;
 mod exchange;
 mod forward;
 mod headers;
+mod health;
+mod http1;
+mod log;
 mod metrics;
+mod notes;
 mod plan;
 mod refuse;
 mod route;
 pub mod settings;
 mod sniff;
+mod tcp;
+mod trace;
 pub mod upstream;
+mod web;
 mod worker;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use self::accept::Listening;
+use self::discover::findings::Findings;
 use self::forward::Outcome;
-use self::metrics::Counters;
+use self::log::Tally;
+use self::metrics::{Counters, Series};
+use self::notes::Notes;
 use self::plan::Plan;
 use self::settings::Settings;
 use self::upstream::group::Own;
@@ -56,20 +74,38 @@ use crate::error::InvalidArgument;
 use crate::reactor::fork;
 use crate::server::lifecycle::Phase;
 
+/// How long the end waits for the access log to be written.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What all threads of a proxy share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     plan: ArcSwap<Plan>,
     counters: Counters,
     own: Arc<Own>,
+    findings: Findings,
     listening: ArcSwap<Vec<Arc<Listening>>>,
     phase: watch::Sender<Phase>,
     started: Instant,
+    /// Requests that reached no backend.
+    nowhere: Series,
+    logged: Arc<Tally>,
+    notes: Notes,
+    /// Whether requests get a `traceparent`.
+    trace: AtomicBool,
+    admin: Mutex<Option<Box<admin::Port>>>,
 }
 
 impl Shared {
     /// A request has ended.
-    fn ended(&self, _outcome: &Outcome<'_>) {}
+    fn ended(&self, outcome: &Outcome<'_>) {
+        if outcome.member.is_none() {
+            self.nowhere.ended(outcome.code, outcome.took, outcome.bytes);
+        }
+        if let Some(log) = &self.plan.load().log {
+            log.write(outcome);
+        }
+    }
 }
 
 /// A proxy that runs, on threads of its own. Dropping it cuts everything.
@@ -96,6 +132,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] crate::server::ListenError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {path}: {source}")]
+    Log {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no thread, or none of what a thread needs.
     #[error("the proxy's threads cannot be started: {0}")]
     Thread(std::io::Error),
@@ -117,9 +161,15 @@ impl Proxy {
             plan: ArcSwap::default(),
             counters: Counters::default(),
             own: Arc::default(),
+            findings: Findings::default(),
             listening: ArcSwap::default(),
             phase: watch::Sender::new(Phase::Serving),
             started: Instant::now(),
+            nowhere: Series::default(),
+            logged: Arc::default(),
+            notes: Notes::default(),
+            trace: AtomicBool::new(false),
+            admin: Mutex::default(),
         });
         let workers =
             (0..count).map(Worker::start).collect::<Result<Vec<_>, _>>().map_err(StartError::Thread)?;
@@ -145,6 +195,11 @@ impl Proxy {
         let done = plan::apply(&running.shared, &running.workers, settings);
         let counter = if done.is_ok() { &counters.reloads } else { &counters.reloads_failed };
         counter.fetch_add(1, Relaxed);
+        let said = match &done {
+            Ok(()) => "a new configuration has taken effect".to_owned(),
+            Err(why) => format!("a new configuration was refused: {why}"),
+        };
+        running.shared.notes.add(notes::Kind::Reload, said);
         done
     }
 
@@ -153,6 +208,11 @@ impl Proxy {
         self.running.get().map_or_else(Vec::new, |running| {
             running.shared.listening.load().iter().map(|one| one.target.clone()).collect()
         })
+    }
+
+    /// Where the admin port listens, if there is one.
+    pub fn admin(&self) -> Option<String> {
+        self.running.get().and_then(|running| admin::target(&running.shared))
     }
 
     /// Begins to end: first for the time of [`Drain::notice`](settings::Drain) new connections are still taken, while
@@ -190,6 +250,10 @@ impl Drop for Running {
         plan::abort(&self.shared);
         for worker in &mut self.workers {
             worker.stop();
+        }
+        admin::put(&self.shared, admin::Next::Other(None));
+        if let Some(log) = &self.shared.plan.load().log {
+            log.finish(LOG_PATIENCE);
         }
     }
 }

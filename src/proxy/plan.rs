@@ -1,14 +1,17 @@
 //! From settings to what runs, all of it or nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::accept::{ListenPlan, Listening, accept};
+use super::discover::Ready;
+use super::log::Log;
 use super::route::{Route, Routes};
-use super::settings::{Settings, Source};
-use super::upstream::{Found, Group};
+use super::settings::Settings;
+use super::upstream::Group;
 use super::worker::Worker;
-use super::{Shared, StartError};
+use super::{Shared, StartError, admin};
 use crate::error::{InvalidArgument, quote};
 use crate::server::Listener;
 use crate::server::lifecycle::Phase;
@@ -19,6 +22,8 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) routes: Routes,
     pub(super) groups: Vec<Arc<Group>>,
+    /// Opened anew with each configuration, so that a file that was moved away is left.
+    pub(super) log: Option<Log>,
 }
 
 /// Builds a plan and its listeners, and puts them into the place of those before.
@@ -63,6 +68,15 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
             }
         }
     }
+    let log = match &settings.access_log {
+        None => None,
+        Some(wanted) => Some(Log::open(wanted, &shared.logged).map_err(|source| {
+            let path =
+                wanted.path.as_ref().map_or("(standard output)".into(), |path| path.display().to_string());
+            StartError::Log { path, source }
+        })?),
+    };
+    let port = admin::prepare(shared, settings.admin.as_ref())?;
     // Registering a socket with a runtime is the last thing that can fail.
     let mut acceptors = Vec::new();
     for (one, sockets) in bound {
@@ -76,13 +90,20 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
     }
 
     // From here on nothing fails.
-    for (group, new) in &groups {
-        if *new {
-            group.set_members(fixed(&group.settings.sources));
+    let ready = Ready::new();
+    let other_names = settings.dns != before.settings.dns;
+    if let Some(worker) = workers.first() {
+        for (group, new) in &groups {
+            if *new || other_names {
+                ready.tend(group, &before.groups, shared, &settings.dns, worker);
+            }
         }
     }
+    ready.wait();
     let groups: Vec<Arc<Group>> = groups.into_iter().map(|(group, _)| group).collect();
-    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone() }));
+    shared.trace.store(settings.trace, Relaxed);
+    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone(), log }));
+    admin::put(shared, port);
     for (one, plan) in changed {
         one.plan.store(Arc::new(plan));
     }
@@ -98,6 +119,7 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
         gone.retire();
     }
     shared.listening.store(Arc::new(listening));
+    shared.findings.compare(&shared.plan.load());
     Ok(())
 }
 
@@ -116,19 +138,6 @@ fn bind(listen: &super::settings::Listen, workers: usize) -> Result<Vec<Listener
         all.push(next);
     }
     Ok(all)
-}
-
-fn fixed(sources: &[Source]) -> Vec<Found> {
-    let found = sources.iter().filter_map(|source| match source {
-        Source::Fixed { address, name, weight } => Some(Found {
-            address: address.clone(),
-            name: name.clone(),
-            authority: name.clone(),
-            weight: *weight,
-        }),
-        _ => None,
-    });
-    found.collect()
 }
 
 /// Ends one listener: no new connections, GOAWAY, and a cut after `grace`.

@@ -3,6 +3,7 @@
 //! The texts of a configuration file become these values in [`config`](super::config); whoever embeds the proxy may
 //! as well make them directly. Two values that are equal mean the same, so a reload knows what has changed.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::HeaderName;
@@ -10,6 +11,7 @@ use http::uri::Authority;
 use regex_lite::Regex;
 use tonic::Code;
 
+use crate::error::quote;
 use crate::transport::dial::Address;
 
 /// A whole configuration.
@@ -21,6 +23,9 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Which requests go where. The first that matches wins.
     pub routes: Vec<Route>,
+    /// The name servers that are asked; none: those of `/etc/resolv.conf`, and the system's own way of looking names up
+    /// where they have no answer.
+    pub dns: Vec<SocketAddr>,
     /// The admin port.
     pub admin: Option<Admin>,
     /// The access log.
@@ -184,6 +189,65 @@ pub enum Source {
         /// Its path.
         path: std::path::PathBuf,
     },
+}
+
+impl Source {
+    /// The member that a text names: `host:port`, `[::1]:port`, `unix:/path`, `unix-abstract:name`.
+    ///
+    /// # Errors
+    ///
+    /// Why it names none, as the rest of a sentence that quotes it.
+    pub fn member(text: &str, weight: u32) -> Result<Self, String> {
+        let fixed = |address| Self::Fixed { address, name: text.to_owned(), weight };
+        if let Some(name) = text.strip_prefix("unix-abstract:") {
+            return match name {
+                "" => Err("the name is empty".to_owned()),
+                name => Ok(fixed(Address::Abstract(name.as_bytes().to_vec()))),
+            };
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path.starts_with('/') {
+                true => Ok(fixed(Address::Unix(path.into()))),
+                false => Err("the path of a Unix socket begins with \"/\"".to_owned()),
+            };
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Err(format!(
+                "a member has no scheme: whether it speaks TLS is said by its group; without \"{scheme}://\" it is {}",
+                quote(rest)
+            ));
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return match address.port() {
+                0 => Err("0 is no port to connect to".to_owned()),
+                _ => Ok(fixed(Address::Tcp(address))),
+            };
+        }
+        if text.parse::<IpAddr>().is_ok() {
+            return Err("it has no port".to_owned());
+        }
+        let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let port = port.ok_or("its port is not a number from 1 to 65535")?;
+        host_name(host)?;
+        Ok(Self::Host { host: host.to_owned(), port, weight })
+    }
+}
+
+/// Whether a resolver can be asked for it. Underscores are no part of host names, but of names that are in use.
+fn host_name(host: &str) -> Result<(), &'static str> {
+    let letters = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let last_is_number = bare.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+    match bare {
+        "" => Err("it has no host"),
+        _ if host.len() > 253 || bare.split('.').any(|l| l.is_empty() || l.len() > 63 || !letters(l)) => {
+            Err("its host is no name that can be resolved")
+        }
+        _ if last_is_number => Err("its host looks like an IP address, but is none"),
+        _ => Ok(()),
+    }
 }
 
 /// TLS to a group's members; the texts are PEM.
@@ -432,6 +496,7 @@ impl Default for Settings {
             listeners: Vec::new(),
             groups: Vec::new(),
             routes: Vec::new(),
+            dns: Vec::new(),
             admin: None,
             access_log: None,
             workers: 1,

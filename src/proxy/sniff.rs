@@ -84,6 +84,17 @@ pub(super) struct Prefixed<IO> {
     io: IO,
 }
 
+impl<IO> Prefixed<IO> {
+    /// One of which nothing was read.
+    pub(super) fn unread(io: IO) -> Self {
+        Self { head: [0; 32], at: 0, length: 0, io }
+    }
+
+    pub(super) fn get_ref(&self) -> &IO {
+        &self.io
+    }
+}
+
 impl<IO: AsyncRead + Unpin> AsyncRead for Prefixed<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -22,6 +22,11 @@ impl Worker {
     ///
     /// The system gives no thread or no epoll instance.
     pub(super) fn start(number: usize) -> io::Result<Self> {
+        Self::named(&format!("viaduct-proxy-{number}"))
+    }
+
+    /// As [`start`](Self::start), for something else than traffic.
+    pub(super) fn named(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             // Threads for name resolution: few, and not for long.
@@ -32,7 +37,7 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = fork::without_signals(|| {
-            std::thread::Builder::new().name(format!("viaduct-proxy-{number}")).spawn(move || {
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || {
                 // An error means that the owner is gone, which is as good.
                 let _ = runtime.block_on(stopped);
                 // Lookups that hang must not hold the end up.

@@ -9,6 +9,7 @@ use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 
 use super::call::Core;
+use super::lifetime::Working;
 use crate::codec::Encoding;
 use crate::status;
 
@@ -31,12 +32,12 @@ pub enum Refused {
     },
 }
 
-/// How far the answer has come.
+/// How far the answer has come. Until it has ended, the call counts among its connection's.
 pub(super) enum Answer {
     /// Nothing was sent.
-    Fresh(SendResponse<Bytes>),
+    Fresh { respond: SendResponse<Bytes>, working: Option<Working> },
     /// The headers were sent.
-    Open(SendStream<Bytes>),
+    Open { stream: SendStream<Bytes>, _working: Option<Working> },
     /// All was said, or nobody listens.
     Ended,
 }
@@ -44,13 +45,13 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn headers(&mut self, metadata: HeaderMap, call: &Core) -> Result<(), Refused> {
         match self {
-            Self::Fresh(respond) => {
+            Self::Fresh { respond, working } => {
                 let map = call.ground.with_headers(metadata, call.encoding());
                 let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
-                *self = Self::Open(stream);
+                *self = Self::Open { stream, _working: working.take() };
                 Ok(())
             }
-            Self::Open(_) => Err(Refused::HeadersSent),
+            Self::Open { .. } => Err(Refused::HeadersSent),
             Self::Ended => Err(Refused::Ended),
         }
     }
@@ -103,7 +104,7 @@ impl Answer {
     ) -> Result<(), Refused> {
         status::to_headers(status, &mut trailers);
         match self {
-            Self::Fresh(respond) if status.code() != Code::Ok => {
+            Self::Fresh { respond, .. } if status.code() != Code::Ok => {
                 let map = call.ground.with_headers(trailers, Encoding::Identity);
                 respond.send_response(response(map), true).map(drop).map_err(|_| Refused::Ended)
             }
@@ -114,21 +115,21 @@ impl Answer {
     /// Whether the client has reset the stream, or its connection is lost.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
-            Self::Fresh(respond) => respond.poll_reset(cx).map(drop),
-            Self::Open(stream) => stream.poll_reset(cx).map(drop),
+            Self::Fresh { respond, .. } => respond.poll_reset(cx).map(drop),
+            Self::Open { stream, .. } => stream.poll_reset(cx).map(drop),
             Self::Ended => Poll::Pending,
         }
     }
 
     /// The stream, with the headers sent.
     fn open(&mut self, call: &Core) -> Result<&mut SendStream<Bytes>, Refused> {
-        if let Self::Fresh(respond) = self {
+        if let Self::Fresh { respond, working } = self {
             let map = call.ground.headers(call.encoding());
             let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
-            *self = Self::Open(stream);
+            *self = Self::Open { stream, _working: working.take() };
         }
         match self {
-            Self::Open(stream) => Ok(stream),
+            Self::Open { stream, .. } => Ok(stream),
             _ => Err(Refused::Ended),
         }
     }

@@ -26,6 +26,14 @@ pub struct ServerConfig {
     pub keepalive: Option<Duration>,
     /// How long the answer to that PING may take before the connection is cut.
     pub keepalive_timeout: Duration,
+    /// How long a connection may be without a call before it is told to go away (GOAWAY); for ever
+    /// without it.
+    pub max_connection_idle: Option<Duration>,
+    /// How long a connection may live, give or take a tenth, before it is told to go away; for ever
+    /// without it. Its calls go on.
+    pub max_connection_age: Option<Duration>,
+    /// How long those calls may take before the connection is cut; as long as they like without it.
+    pub max_connection_age_grace: Option<Duration>,
     /// How long a connection may take over its TLS handshake and HTTP/2 preface.
     pub handshake_timeout: Duration,
     /// How responses are compressed where the client accepts it.
@@ -51,6 +59,9 @@ impl Default for ServerConfig {
             drain_timeout: Duration::from_secs(30),
             keepalive: None,
             keepalive_timeout: Duration::from_secs(20),
+            max_connection_idle: None,
+            max_connection_age: None,
+            max_connection_age_grace: None,
             handshake_timeout: Duration::from_secs(10),
             encoding: Encoding::Identity,
             stream_window: 1 << 20,

@@ -23,6 +23,7 @@ use super::call::{Begin, End, ServerCall};
 use super::inbox::Incoming;
 use super::keepalive::Keepalive;
 use super::lifecycle::{Membership, Phase};
+use super::lifetime::{Due, Lifetime};
 use super::router::RequestShape;
 use super::stream::{PeerAddr, wrap};
 use super::timers::Deadlines;
@@ -93,6 +94,7 @@ where
     let keepalive = config.keepalive.and_then(|silence| {
         Some(Keepalive::new(http2.ping_pong()?, reads, silence, config.keepalive_timeout))
     });
+    let lifetime = Lifetime::new(config);
     let mut driver = Driver {
         peer,
         site,
@@ -101,6 +103,7 @@ where
         gathering: Vec::new(),
         deadlines: Deadlines::default(),
         keepalive,
+        lifetime,
     };
     poll_fn(|cx| driver.poll(&mut http2, &flusher, cx)).await;
 }
@@ -114,6 +117,7 @@ struct Driver<'a> {
     gathering: Vec<Gather>,
     deadlines: Deadlines,
     keepalive: Option<Keepalive>,
+    lifetime: Option<Lifetime>,
 }
 
 impl Driver<'_> {
@@ -145,16 +149,24 @@ impl Driver<'_> {
     {
         match self.member.phase(cx.waker()) {
             Phase::Serving => {}
-            Phase::Draining if self.draining => {}
-            Phase::Draining => {
-                self.draining = true;
-                http2.graceful_shutdown();
-            }
-            Phase::Aborted => {
-                http2.abrupt_shutdown(Reason::NO_ERROR);
-                // One chance for the GOAWAY to leave.
-                let _ = http2.poll_closed(cx);
-                return Poll::Ready(());
+            Phase::Draining => self.go_away(http2),
+            Phase::Aborted => return Self::cut(http2, cx),
+        }
+        if let Some(lifetime) = &mut self.lifetime
+            && let Poll::Ready(due) = lifetime.poll(cx)
+        {
+            tracing::debug!(peer = %self.peer.address, ?due, "the connection has lived as long as it may");
+            match due {
+                Due::GoAway => {
+                    self.ground().counters.retired.add();
+                    self.go_away(http2);
+                    // Polled here, the timer wakes this task for what comes after.
+                    return self.step(http2, cx);
+                }
+                Due::Cut => {
+                    self.ground().counters.outlived.add();
+                    return Self::cut(http2, cx);
+                }
             }
         }
         loop {
@@ -183,12 +195,34 @@ impl Driver<'_> {
         Poll::Pending
     }
 
+    /// Tells the client to send no more calls here; those that are under way go on.
+    fn go_away<IO>(&mut self, http2: &mut Connection<IO, Bytes>)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !std::mem::replace(&mut self.draining, true) {
+            http2.graceful_shutdown();
+        }
+    }
+
+    fn cut<IO>(http2: &mut Connection<IO, Bytes>, cx: &mut Context<'_>) -> Poll<()>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        http2.abrupt_shutdown(Reason::NO_ERROR);
+        // One chance for the GOAWAY to leave.
+        let _ = http2.poll_closed(cx);
+        Poll::Ready(())
+    }
+
     fn ground(&self) -> &Arc<Ground> {
         &self.site.ground
     }
 
     fn accept(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         self.ground().counters.requests.add();
+        // Refused or not: the connection was of use.
+        let working = self.lifetime.as_ref().map(Lifetime::begin);
         let (head, stream) = request.into_parts();
         let asked = match request::read(&head, &self.site.router, self.ground()) {
             Ok(asked) => asked,
@@ -207,7 +241,7 @@ impl Driver<'_> {
         };
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);
         let ground = Arc::clone(self.ground());
-        let answer = Answer::Fresh(respond);
+        let answer = Answer::Fresh { respond, working };
         let call = match asked.shape {
             RequestShape::Many => {
                 let call = ServerCall::new(begin, ground, answer, Some(body));

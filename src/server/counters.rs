@@ -39,6 +39,10 @@ counters! {
     protocol_errors,
     /// Connections cut because a PING was not answered.
     keepalive_timeouts,
+    /// Connections told to go away because they were idle, or old.
+    retired,
+    /// Of those, the ones that were still there when their time after that was over, and were cut.
+    outlived,
     /// Times that accepting failed (out of descriptors, mostly).
     accept_errors,
     /// Requests that arrived, in whatever shape.

@@ -32,6 +32,7 @@ mod ground;
 mod inbox;
 pub(crate) mod keepalive;
 pub(crate) mod lifecycle;
+mod lifetime;
 pub(crate) mod listener;
 mod request;
 mod router;

@@ -60,6 +60,8 @@ struct Shared {
     /// Why this side ends the connection, where it does.
     ended: OnceLock<Status>,
     end: Notify,
+    /// The peer wants no more calls here.
+    leave: Notify,
     /// Whether it ends with its last call.
     draining: AtomicBool,
     complaint: Complaint,
@@ -107,6 +109,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (wire, flusher) = wire(stream);
+        flusher.watch_received();
         if keep.max_pings > 0 {
             flusher.watch_sent();
         }
@@ -130,6 +133,7 @@ impl Connection {
             calls: AtomicUsize::new(0),
             ended: OnceLock::new(),
             end: Notify::new(),
+            leave: Notify::new(),
             draining: AtomicBool::new(false),
             complaint: flusher.complaint(),
         });
@@ -171,6 +175,13 @@ impl Connection {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         // A fresh handle has nothing pending: it is ready, or the connection is over.
         matches!(send.poll_ready(&mut cx), Poll::Ready(Ok(()))).then_some(send)
+    }
+
+    /// Resolves when the peer has said that it takes no more calls here (GOAWAY). Those that run go on.
+    /// This does not hold the connection; one task may wait.
+    pub fn left(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.leave.notified().await }
     }
 
     /// Whether this side has ended it.
@@ -241,6 +252,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
         let this = &mut *self;
         if poll_both(&mut this.conn, &this.flusher, cx).is_ready() {
             return Poll::Ready(());
+        }
+        if this.flusher.told_to_go() {
+            this.shared.leave.notify_one();
         }
         let calls = this.shared.calls.load(Relaxed);
         if let Poll::Ready(reason) = this.watch.poll(cx, calls, &this.flusher) {

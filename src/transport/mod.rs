@@ -9,6 +9,7 @@
 
 pub mod connection;
 pub mod dial;
+mod frames;
 pub mod proxy;
 pub mod secure;
 pub mod socket;

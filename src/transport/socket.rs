@@ -46,6 +46,15 @@ impl Socket {
         }
     }
 
+    /// Has the connection reset when it is closed, so that the peer takes nothing for whole.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn reset_on_close(&self) {
+        if let Stream::Tcp(stream) = &self.stream {
+            // A failure leaves an end in order, as unix sockets have it.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// Reads without taking anything away.
     ///
     /// # Errors

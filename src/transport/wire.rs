@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::Frames;
 use crate::error::quote;
 use crate::tls;
 
@@ -30,44 +31,10 @@ struct Inner<S> {
     /// Whether anything was ever read.
     greeted: bool,
     complaint: Complaint,
-    /// Looked for DATA and HEADERS, where somebody asks for them.
-    frames: Option<Frames>,
-}
-
-/// Finds frames of calls among what h2 writes.
-#[derive(Debug)]
-struct Frames {
-    head: [u8; 9],
-    have: usize,
-    /// How much comes before the next frame.
-    skip: usize,
-    /// Whether there was one since [`Flusher::sent`] was last asked.
-    found: bool,
-}
-
-impl Frames {
-    fn look(&mut self, mut bytes: &[u8]) {
-        while let Some((first, rest)) = bytes.split_first() {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = bytes.get(skipped..).unwrap_or_default();
-                continue;
-            }
-            if let Some(to) = self.head.get_mut(self.have) {
-                *to = *first;
-            }
-            self.have += 1;
-            bytes = rest;
-            if self.have == self.head.len() {
-                // RFC 9113, section 4.1: length, type, flags, stream.
-                let [a, b, c, kind, ..] = self.head;
-                self.found |= matches!(kind, 0 | 1);
-                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
-                self.have = 0;
-            }
-        }
-    }
+    /// What was written is looked for DATA and HEADERS, where somebody asks for them.
+    sent: Option<Frames>,
+    /// What was read is looked for GOAWAY, likewise.
+    received: Option<Frames>,
 }
 
 /// A sentence about what a peer sent, where h2 would only find a broken frame or connection.
@@ -89,7 +56,8 @@ pub fn wire<S>(stream: S) -> (Wire<S>, Flusher<S>) {
         heard: false,
         greeted: false,
         complaint: Arc::default(),
-        frames: None,
+        sent: None,
+        received: None,
     };
     let inner = Arc::new(Mutex::new(inner));
     (Wire(Arc::clone(&inner)), Flusher(inner))
@@ -142,18 +110,33 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
     }
 }
 
+// The types of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
+
 /// What a client writes before its first frame (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
 impl<S> Flusher<S> {
     /// Looks for DATA and HEADERS from here on, on the client's side of a connection that begins.
     pub fn watch_sent(&self) {
-        lock(&self.0).frames = Some(Frames { head: [0; 9], have: 0, skip: PREFACE, found: false });
+        lock(&self.0).sent = Some(Frames::after(PREFACE, |kind| matches!(kind, DATA | HEADERS)));
     }
 
     /// Whether DATA or HEADERS were written since this was last asked.
     pub fn sent(&self) -> bool {
-        lock(&self.0).frames.as_mut().is_some_and(|frames| std::mem::take(&mut frames.found))
+        lock(&self.0).sent.as_mut().is_some_and(Frames::found)
+    }
+
+    /// Looks for GOAWAY from here on, on the client's side of a connection that begins.
+    pub fn watch_received(&self) {
+        lock(&self.0).received = Some(Frames::after(0, |kind| kind == GOAWAY));
+    }
+
+    /// Whether a whole GOAWAY was read since this was last asked.
+    pub fn told_to_go(&self) -> bool {
+        lock(&self.0).received.as_mut().is_some_and(Frames::found)
     }
 }
 
@@ -175,6 +158,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         }
         let read = buf.filled().get(before..).unwrap_or_default();
         inner.heard |= !read.is_empty();
+        if let Some(frames) = &mut inner.received {
+            frames.look(read);
+        }
         if !inner.greeted && !read.is_empty() {
             inner.greeted = true;
             if read.starts_with(b"HTTP/1") {
@@ -207,7 +193,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         inner.out.reserve(length);
         for buf in bufs {
             inner.out.extend_from_slice(buf);
-            if let Some(frames) = &mut inner.frames {
+            if let Some(frames) = &mut inner.sent {
                 frames.look(buf);
             }
         }

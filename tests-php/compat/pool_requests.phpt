@@ -3,11 +3,6 @@ Grpc\Channel: a connection outlives the request, and nothing of a request stays
 --EXTENSIONS--
 grpc
 posix
---SKIPIF--
-<?php
-// The circle through call credentials lives until the request ends, when PHP's allocator frees it.
-if (getenv('USE_ZEND_ALLOC') === '0') die('skip valgrind does without the allocator that frees it');
-?>
 --FILE--
 <?php
 require __DIR__ . '/../support/wrong.php';

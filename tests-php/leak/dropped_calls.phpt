@@ -30,11 +30,12 @@ function drop(Viaduct\Channel $channel, int $count): void
     }
     Viaduct\delay(0.1);
 }
-drop($channel, 1000);
+drop($channel, repeated(1000));
 [$client, $theirs] = [resident(), $server->resident()];
-drop($channel, 5000);
+drop($channel, repeated(5000));
 [$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-echo $client <= 2 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 2 << 20 ? "server ok\n" : "server grew by $theirs\n";
+grew('client', $client, 2 << 20);
+grew('server', $theirs, 2 << 20);
 var_dump(eventually(function () use ($channel) { Viaduct\delay(0.01); return $channel->unary('/le.D/Open', '', timeout: 10) === '0'; }, 10));
 function connections(string $address, int $count): void
 {
@@ -44,12 +45,13 @@ function connections(string $address, int $count): void
         if ($i % 2) $channel->close();
     }
 }
-connections($server->address, 1000);
+connections($server->address, repeated(1000));
 $files = fn(int|string $pid) => count(glob("/proc/$pid/fd/*"));
 [$client, $theirs, $open] = [resident(), $server->resident(), $files($server->pid)];
-connections($server->address, 9000);
+connections($server->address, repeated(9000));
 [$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-echo $client <= 2 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 2 << 20 ? "server ok\n" : "server grew by $theirs\n";
+grew('client', $client, 2 << 20);
+grew('server', $theirs, 2 << 20);
 var_dump(eventually(function () use ($files, $server) { Viaduct\delay(0.01); return $files($server->pid) < 30; }), $files('self') < 30);
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>

@@ -17,30 +17,31 @@ PHP);
 $channel = new Viaduct\Channel($server->address);
 $message = str_repeat('x', 100);
 // Windows and buffers grow to their sizes.
-foreach ($channel->serverStream('/le.S/Down', '100000') as $_);
+foreach ($channel->serverStream('/le.S/Down', (string) repeated(100_000)) as $_);
 $warm = $channel->clientStream('/le.S/Up');
-for ($n = 0; $n < 100_000; $n++) $warm->send($message);
+for ($n = 0; $n < repeated(100_000); $n++) $warm->send($message);
 $warm->finish();
-$down = $channel->serverStream('/le.S/Down', '1000000');
-for ($n = 0; $n < 10_000; $n++) $down->receive();
+$down = $channel->serverStream('/le.S/Down', (string) repeated(1_000_000));
+for ($n = 0; $n < repeated(10_000); $n++) $down->receive();
 [$client, $theirs] = [resident(), $server->resident()];
 while ($down->receive() !== null) $n++;
 [$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-echo "$n down\n", $client <= 1 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 1 << 20 ? "server ok\n" : "server grew by $theirs\n";
+echo $n === repeated(1_000_000) ? 'all' : $n, " down\n", $client <= 1 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 1 << 20 ? "server ok\n" : "server grew by $theirs\n";
 $up = $channel->clientStream('/le.S/Up');
-for ($n = 0; $n < 10_000; $n++) $up->send($message);
+for ($n = 0; $n < repeated(10_000); $n++) $up->send($message);
 [$client, $theirs] = [resident(), $server->resident()];
-for (; $n < 1_000_000; $n++) $up->send($message);
-echo $up->finish(), " up\n";
+for (; $n < repeated(1_000_000); $n++) $up->send($message);
+echo $up->finish() === (string) repeated(1_000_000) ? 'all' : 'not all', " up\n";
 [$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-echo $client <= 1 << 20 ? "client ok\n" : "client grew by $client\n", $theirs <= 1 << 20 ? "server ok\n" : "server grew by $theirs\n";
+grew('client', $client, 1 << 20);
+grew('server', $theirs, 1 << 20);
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
 --EXPECT--
-1000000 down
+all down
 client ok
 server ok
-1000000 up
+all up
 client ok
 server ok
 0

@@ -9,6 +9,7 @@ require __DIR__ . '/../support/server.php';
 
 use Viaduct\Channel;
 
+afterFatalErrors();
 $code = <<<'PHP'
 $server = new Server(new ServerOptions(concurrency: (int) $argv[1]));
 register_shutdown_function(fn() => say('shutdown function'));

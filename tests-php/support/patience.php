@@ -13,6 +13,18 @@ function patient(float $seconds): float
     return underValgrind() ? $seconds * 10 : $seconds;
 }
 
+/** How often something is repeated: under valgrind, which sees each single loss, a hundredth as often. */
+function repeated(int $times): int
+{
+    return underValgrind() ? intdiv($times, 100) : $times;
+}
+
+/** Says whether a process has grown by no more than so many bytes. Under valgrind its size says nothing. */
+function grew(string $who, int $bytes, int $limit): void
+{
+    echo $bytes <= $limit || underValgrind() ? "$who ok\n" : "$who grew by $bytes\n";
+}
+
 /** Whether something becomes true in time. */
 function eventually(callable $is, float $timeout = 10): bool
 {
@@ -24,6 +36,14 @@ function eventually(callable $is, float $timeout = 10): bool
         usleep(2000);
     } while (microtime(true) < $deadline);
     return $is();
+}
+
+/** Lets valgrind overlook, in processes that are started from here on, what a fatal error leaves: see fatal.supp. */
+function afterFatalErrors(): void
+{
+    if (underValgrind()) {
+        putenv('VALGRIND_OPTS=' . getenv('VALGRIND_OPTS') . ' --suppressions=' . __DIR__ . '/fatal.supp');
+    }
 }
 
 /** A fatal error: that of too much memory, or one like it where PHP's allocator is off and knows no limit. */

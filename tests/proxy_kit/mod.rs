@@ -1,6 +1,8 @@
 //! A proxy in this process, between backends that are right or wrong on purpose and clients of any kind.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod backend;
+pub mod names;
 pub mod raw;
 
 use std::net::SocketAddr;

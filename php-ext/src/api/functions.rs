@@ -15,6 +15,7 @@ use crate::callable::Callable;
 use crate::errors::{self, Thrown};
 use crate::scheduler::{self, wait};
 use crate::zend::call::{self, Call, handler};
+use crate::zend::class::Class as _;
 use crate::zend::object::Object;
 use crate::zend::type_name;
 
@@ -87,7 +88,7 @@ fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<Task>>, Thrown> {
         copy.set_hashtable(table.to_owned());
         copy
     });
-    Ok(Task::start(&scheduler::scheduler()?, function, arguments, named)?.into_collected())
+    Ok(Task::start(&scheduler::scheduler()?, function, arguments, named)?.into_object())
 }
 
 fn delay(call: Call<'_>) -> Result<(), Thrown> {

@@ -29,6 +29,7 @@ pub(crate) mod unary_call;
 use crate::errors::startup_failure;
 use crate::zend::call::panic_message;
 use crate::zend::class::register_enum;
+use crate::zend::collect;
 
 /// MINIT, for `#[php(startup = …)]`: the enums, and the classes without Rust data, which
 /// `ModuleBuilder` would not register as the stubs have them. 0 is success.
@@ -49,5 +50,6 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     register_enum::<compression::Compression>()?;
     exceptions::register()?;
     status::register()?;
+    collect::install::<task::Task>();
     crate::compat::register(module)
 }

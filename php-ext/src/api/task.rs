@@ -1,15 +1,13 @@
 //! `Viaduct\Task` and `Viaduct\async()`
 
 use std::cell::RefCell;
-use std::ptr::NonNull;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 
-use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::{ZendClassObject, Zval};
+use ext_php_rs::types::Zval;
 use tokio::sync::Notify;
 use viaduct::Status;
 
@@ -18,7 +16,7 @@ use crate::errors::Thrown;
 use crate::scheduler::{self, Scheduler, Strand, wait};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
-use crate::zend::collect::{self, Holds};
+use crate::zend::collect::{Collector, Holds};
 use crate::zend::object::Object;
 
 /// A function that runs beside its caller.
@@ -53,24 +51,16 @@ impl Class for Task {
 }
 
 impl Holds for Task {
-    fn held(&self) -> Option<NonNull<Zval>> {
-        // SAFETY: no PHP code runs while the collector asks, so nobody borrows it.
-        let outcome = unsafe { &mut *self.state.outcome.as_ptr() };
-        match outcome {
-            Some(Ok(value) | Err(value)) => Some(NonNull::from(value)),
-            None => None,
+    fn show(&self, to: &mut Collector<'_>) {
+        if let Ok(outcome) = self.state.outcome.try_borrow()
+            && let Some(Ok(value) | Err(value)) = &*outcome
+        {
+            to.see(value);
         }
     }
 }
 
 impl Task {
-    /// An object whose result PHP's cycle collector sees.
-    pub(crate) fn into_collected(self) -> ZBox<ZendClassObject<Self>> {
-        static COLLECTED: Once = Once::new();
-        collect::install::<Self>(&COLLECTED);
-        self.into_object()
-    }
-
     /// Runs the function until it first waits.
     pub(crate) fn start(
         scheduler: &Rc<Scheduler>,

@@ -19,6 +19,7 @@ use super::timeval::Timeval;
 use crate::errors::Thrown;
 use crate::zend::call::{self, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, Type, declare, rust_class, untyped};
+use crate::zend::collect::{Collector, Holds};
 use crate::zend::object::ObjectBox;
 use crate::zend::string;
 
@@ -32,6 +33,14 @@ pub(crate) enum Call {
 }
 
 rust_class!(Call, "Grpc\\Call");
+
+impl Holds for Call {
+    fn show(&self, to: &mut Collector<'_>) {
+        if let Self::Client(call) = self {
+            call.show(to);
+        }
+    }
+}
 
 impl Class for Call {
     const CONSTRUCTOR: MethodFlags = MethodFlags::Public;
@@ -65,7 +74,7 @@ impl Class for Call {
         let given: &Zval = a.get(0)?;
         // SAFETY: `$channel` is what the class declares first, see below.
         unsafe { call.object()?.write_first(given.shallow_clone()) };
-        let client = ClientCall::new(link, channel.slot(), method, authority, deadline.deadline());
+        let client = ClientCall::new(link, &channel, method, authority, deadline.deadline());
         Ok(Self::Client(Box::new(client)))
     }
 
@@ -146,7 +155,7 @@ fn set_credentials(call: call::Call<'_>) -> Result<i64, Thrown> {
     let read = call.arguments(1..=1).and_then(|a| a.get::<Instance<'_, CallCredentials>>(0));
     let credentials = expecting("setCredentials expects 1 CallCredentials", read)?;
     Ok(match call.this::<Call>()? {
-        Call::Client(client) => client.set_credentials(std::rc::Rc::clone(&credentials.value)),
+        Call::Client(client) => client.set_credentials(credentials.value.clone()),
         Call::Server(_) => error::NOT_ON_SERVER,
     })
 }

@@ -1,7 +1,5 @@
 //! `Grpc\CallCredentials`
 
-use std::rc::Rc;
-
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
@@ -19,6 +17,7 @@ use crate::scheduler::{scheduler, wait};
 use crate::zend::array::{Entries, Key};
 use crate::zend::call::{self, Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
+use crate::zend::collect::{Collector, Holds};
 use crate::zend::object::ObjectBox;
 use crate::zend::{class_name, string, type_name};
 
@@ -27,17 +26,29 @@ const MOST: usize = 4096;
 
 /// Credentials that belong to calls.
 pub(crate) struct CallCredentials {
-    pub(crate) value: Rc<CallCredentialsValue>,
+    pub(crate) value: CallCredentialsValue,
 }
 
 rust_class!(CallCredentials, "Grpc\\CallCredentials");
 
-/// What `Grpc\CallCredentials` stand for. It belongs to the request.
-pub(crate) enum CallCredentialsValue {
+/// What `Grpc\CallCredentials` stand for: a source of metadata after the other. It belongs to the request.
+///
+/// Each PHP object that has some has references of its own to the plugins, so that the collector sees
+/// circles through any of them.
+#[derive(Clone)]
+pub(crate) struct CallCredentialsValue(Vec<Source>);
+
+#[derive(Clone)]
+enum Source {
     Plugin(Callable),
     /// What a file or the machine's metadata server says.
     Google(GoogleDefault),
-    Composite(Rc<Self>, Rc<Self>),
+}
+
+impl Holds for CallCredentials {
+    fn show(&self, to: &mut Collector<'_>) {
+        self.value.show(to);
+    }
 }
 
 impl Class for CallCredentials {
@@ -69,7 +80,7 @@ fn create_composite(call: Call<'_>) -> Result<Object, Thrown> {
         Ok((a.get::<Instance<'_, CallCredentials>>(0)?, a.get::<Instance<'_, CallCredentials>>(1)?))
     };
     let (one, other) = expecting("createComposite expects 2 CallCredentials", read())?;
-    Ok(CallCredentials { value: CallCredentialsValue::composite(&one.value, &other.value) }.into_object())
+    Ok(CallCredentials { value: one.value.and(&other.value) }.into_object())
 }
 
 fn create_from_plugin(call: Call<'_>) -> Result<Object, Thrown> {
@@ -77,13 +88,26 @@ fn create_from_plugin(call: Call<'_>) -> Result<Object, Thrown> {
     let read = || call.arguments(1..=1)?.get::<call::Callable<'_>>(0);
     let call::Callable(callback) = expecting(EXPECTED, read())?;
     let callback = Callable::new(callback).ok_or_else(|| invalid_argument(EXPECTED))?;
-    Ok(CallCredentials { value: Rc::new(CallCredentialsValue::Plugin(callback)) }.into_object())
+    Ok(CallCredentials { value: CallCredentialsValue(vec![Source::Plugin(callback)]) }.into_object())
 }
 
 impl CallCredentialsValue {
+    pub(crate) fn google(found: GoogleDefault) -> Self {
+        Self(vec![Source::Google(found)])
+    }
+
     /// The credentials of both.
-    pub(crate) fn composite(one: &Rc<Self>, other: &Rc<Self>) -> Rc<Self> {
-        Rc::new(Self::Composite(Rc::clone(one), Rc::clone(other)))
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().chain(&other.0).cloned().collect())
+    }
+
+    /// Shows the plugins, for the object that this is in.
+    pub(crate) fn show(&self, to: &mut Collector<'_>) {
+        for source in &self.0 {
+            if let Source::Plugin(callback) = source {
+                to.see(callback.value());
+            }
+        }
     }
 
     /// The metadata that the credentials add to a call of `service_url`'s method `method`.
@@ -92,10 +116,14 @@ impl CallCredentialsValue {
     /// `exit()`, a status comes back too, and the exception of the engine's is pending.
     pub(crate) fn metadata(&self, service_url: &str, method: &str) -> Result<HeaderMap, Status> {
         let mut map = HeaderMap::new();
-        self.add(&mut map, service_url, method)?;
+        for source in &self.0 {
+            source.add(&mut map, service_url, method)?;
+        }
         Ok(map)
     }
+}
 
+impl Source {
     fn add(&self, map: &mut HeaderMap, service_url: &str, method: &str) -> Result<(), Status> {
         match self {
             Self::Plugin(callback) => {
@@ -111,10 +139,6 @@ impl CallCredentialsValue {
                     .map_err(failed)??;
                 map.extend(found);
                 Ok(())
-            }
-            Self::Composite(one, other) => {
-                one.add(map, service_url, method)?;
-                other.add(map, service_url, method)
             }
         }
     }

@@ -11,6 +11,7 @@ use viaduct::client::{Channel as Core, Connectivity, Target};
 use viaduct::reactor::poll_now;
 
 use super::arguments;
+use super::call_credentials::CallCredentialsValue;
 use super::channel_credentials::ChannelCredentials;
 use super::exceptions::{expecting, invalid_argument, runtime};
 use super::link::Link;
@@ -20,6 +21,7 @@ use crate::errors::Thrown;
 use crate::scheduler::{self, wait};
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
+use crate::zend::collect::{Collector, Holds};
 use crate::zend::object::Object;
 
 /// The reactor's clock knows nothing shorter.
@@ -28,14 +30,30 @@ const CLOCK: Duration = Duration::from_millis(1);
 /// A reference to a channel, until it is closed.
 pub(crate) struct Channel {
     link: Rc<RefCell<Option<Rc<Link>>>>,
+    /// Those of composite channel credentials. The link of a channel that has some is never pooled: they
+    /// belong to the request.
+    call_credentials: Option<CallCredentialsValue>,
 }
 
 rust_class!(Channel, "Grpc\\Channel");
+
+impl Holds for Channel {
+    fn show(&self, to: &mut Collector<'_>) {
+        if let Some(credentials) = &self.call_credentials {
+            credentials.show(to);
+        }
+    }
+}
 
 impl Channel {
     /// What the object refers to; `None` once it is closed.
     pub(crate) fn link(&self) -> Option<Rc<Link>> {
         self.link.borrow().clone()
+    }
+
+    /// What its calls send beside their own.
+    pub(crate) fn call_credentials(&self) -> Option<CallCredentialsValue> {
+        self.call_credentials.clone()
     }
 
     /// Where it says so once it is closed.
@@ -60,8 +78,10 @@ impl Class for Channel {
         let (target, array) = expecting("Channel expects a string and an array", read())?;
         let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
         ini::first_use();
-        let link = open(target, array)?;
-        Ok(Self { link: Rc::new(RefCell::new(Some(link))) })
+        let credentials = credentials(array)?;
+        let link = open(target, credentials, array)?;
+        let call_credentials = credentials.and_then(|c| c.call_credentials.clone());
+        Ok(Self { link: Rc::new(RefCell::new(Some(link))), call_credentials })
     }
 
     fn methods() -> Methods {
@@ -86,8 +106,11 @@ impl Class for Channel {
 }
 
 /// The channel to `target`: from the pool, where it may be.
-fn open(target: String, array: &ZendHashTable) -> Result<Rc<Link>, Thrown> {
-    let credentials = credentials(array)?;
+fn open(
+    target: String,
+    credentials: Option<&ChannelCredentials>,
+    array: &ZendHashTable,
+) -> Result<Rc<Link>, Thrown> {
     let force_new = array.get("force_new").is_some_and(is_true);
     let bound = match array.get("grpc_target_persist_bound").map(Zval::dereference) {
         None => None,
@@ -108,13 +131,12 @@ fn open(target: String, array: &ZendHashTable) -> Result<Rc<Link>, Thrown> {
         credentials: tls.as_ref().map(|tls| tls.fingerprint()),
         xds: credentials.is_some_and(|c| c.xds),
     };
-    let call_credentials = credentials.and_then(|c| c.call_credentials.clone());
-    let poolable = !force_new && call_credentials.is_none();
+    let poolable = !force_new && credentials.is_none_or(|c| c.call_credentials.is_none());
     let make = || {
         let secure = tls.is_some();
         let core =
             Core::new(Target::grpc(&target).map_err(refused)?, tls, settings.options).map_err(refused)?;
-        Ok(Link::new(core, target, secure, call_credentials))
+        Ok(Link::new(core, target, secure))
     };
     if poolable { pool::get(key, bound, make) } else { make() }
 }

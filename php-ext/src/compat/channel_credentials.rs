@@ -18,6 +18,7 @@ use super::ini;
 use crate::errors::Thrown;
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
+use crate::zend::collect::{Collector, Holds};
 
 /// What a channel proves and demands of its peer. (No `Debug`: a key must not reach a log.)
 #[derive(Clone)]
@@ -25,7 +26,7 @@ pub(crate) struct ChannelCredentials {
     pub(crate) tls: ClientTls,
     /// What `tls` is made of, to make it once more with another name.
     material: Rc<Material>,
-    pub(crate) call_credentials: Option<Rc<CallCredentialsValue>>,
+    pub(crate) call_credentials: Option<CallCredentialsValue>,
     /// Whether they are those of `createXds()`.
     pub(crate) xds: bool,
 }
@@ -38,6 +39,14 @@ struct Material {
 }
 
 rust_class!(ChannelCredentials, "Grpc\\ChannelCredentials");
+
+impl Holds for ChannelCredentials {
+    fn show(&self, to: &mut Collector<'_>) {
+        if let Some(credentials) = &self.call_credentials {
+            credentials.show(to);
+        }
+    }
+}
 
 impl Class for ChannelCredentials {
     const FLAGS: ClassFlags = OPEN;
@@ -207,7 +216,7 @@ fn create_default(call: Call<'_>) -> Result<Object, Thrown> {
 /// Adds Google's application default credentials to TLS. Reads files at the most.
 fn application_default(mut credentials: ChannelCredentials) -> Result<ChannelCredentials, Thrown> {
     let found = GoogleDefault::find().map_err(|e| invalid_argument(&format!("createDefault: {e}")))?;
-    credentials.call_credentials = Some(Rc::new(CallCredentialsValue::Google(found)));
+    credentials.call_credentials = Some(CallCredentialsValue::google(found));
     Ok(credentials)
 }
 
@@ -219,8 +228,8 @@ fn create_composite(call: Call<'_>) -> Result<Object, Thrown> {
     let (channel, call) = expecting("createComposite expects 2 Credentials", read())?;
     let mut credentials = channel.clone();
     credentials.call_credentials = Some(match &channel.call_credentials {
-        Some(first) => CallCredentialsValue::composite(first, &call.value),
-        None => Rc::clone(&call.value),
+        Some(first) => first.and(&call.value),
+        None => call.value.clone(),
     });
     Ok(credentials.into_object())
 }

@@ -18,12 +18,14 @@ use viaduct::reactor::poll_now;
 
 use super::batch::{Ops, Outgoing, Received, error, misuse};
 use super::call_credentials::CallCredentialsValue;
+use super::channel::Channel;
 use super::link::Link;
 use super::{metadata, outgoing};
 use crate::api::stream::inherited;
 use crate::batch::Batch;
 use crate::errors::Thrown;
 use crate::scheduler::{self, Scheduler, wait};
+use crate::zend::collect::Collector;
 use crate::zend::exception_pending;
 
 /// A call to a server.
@@ -34,7 +36,9 @@ pub(crate) struct ClientCall {
     method: Method,
     authority: Option<Authority>,
     deadline: Option<Deadline>,
-    credentials: RefCell<Option<Rc<CallCredentialsValue>>>,
+    /// The channel's call credentials, and the call's own.
+    inherited: Option<CallCredentialsValue>,
+    credentials: RefCell<Option<CallCredentialsValue>>,
     live: OnceCell<Bound<Live>>,
     /// How the call ended that never began.
     refused: OnceCell<Status>,
@@ -72,7 +76,7 @@ impl Drop for Receiving<'_> {
 impl ClientCall {
     pub(crate) fn new(
         link: Rc<Link>,
-        channel: Rc<RefCell<Option<Rc<Link>>>>,
+        channel: &Channel,
         method: Method,
         authority: Option<Authority>,
         deadline: Option<Deadline>,
@@ -81,10 +85,11 @@ impl ClientCall {
         let inherited = scheduler::running().and_then(|s| s.scope()).and_then(|scope| scope.deadline());
         Self {
             link,
-            channel,
+            channel: channel.slot(),
             method,
             authority,
             deadline: Deadline::earliest(deadline, inherited),
+            inherited: channel.call_credentials(),
             credentials: RefCell::default(),
             live: OnceCell::new(),
             refused: OnceCell::new(),
@@ -97,13 +102,25 @@ impl ClientCall {
     }
 
     /// Sets the call's own credentials; returns a `CALL_…`.
-    pub(crate) fn set_credentials(&self, credentials: Rc<CallCredentialsValue>) -> i64 {
+    pub(crate) fn set_credentials(&self, credentials: CallCredentialsValue) -> i64 {
         if self.begun.get() {
             return error::ALREADY_INVOKED;
         }
         let before = self.credentials.replace(Some(credentials));
         drop(before);
         0
+    }
+
+    /// Shows the plugins of its credentials.
+    pub(crate) fn show(&self, to: &mut Collector<'_>) {
+        if let Some(credentials) = &self.inherited {
+            credentials.show(to);
+        }
+        if let Ok(own) = self.credentials.try_borrow()
+            && let Some(own) = &*own
+        {
+            own.show(to);
+        }
     }
 
     /// The peer's address; the target as it was given while there is no connection.
@@ -277,9 +294,9 @@ impl ClientCall {
 
     /// Asks the credentials of the channel and of the call for their metadata.
     fn add_credentials(&self, metadata: &mut HeaderMap) -> Result<(), Status> {
+        // A plugin may set others meanwhile.
         let own = self.credentials.borrow().clone();
-        let all = [self.link.call_credentials.clone(), own];
-        for credentials in all.into_iter().flatten() {
+        for credentials in self.inherited.iter().chain(&own) {
             if !self.link.secure {
                 return Err(Status::unauthenticated(format!(
                     "call credentials are sent on secure channels only; the channel to {} is insecure",

@@ -5,8 +5,6 @@ use std::rc::Rc;
 
 use viaduct::client::Channel;
 
-use super::call_credentials::CallCredentialsValue;
-
 thread_local! {
     static OPEN: Cell<usize> = const { Cell::new(0) };
 }
@@ -18,20 +16,12 @@ pub(crate) struct Link {
     pub(crate) target: String,
     /// Whether the connection is TLS.
     pub(crate) secure: bool,
-    /// Those of composite channel credentials. A link that has some is never pooled: they belong to
-    /// the request.
-    pub(crate) call_credentials: Option<Rc<CallCredentialsValue>>,
 }
 
 impl Link {
-    pub(crate) fn new(
-        core: Channel,
-        target: String,
-        secure: bool,
-        call_credentials: Option<Rc<CallCredentialsValue>>,
-    ) -> Rc<Self> {
+    pub(crate) fn new(core: Channel, target: String, secure: bool) -> Rc<Self> {
         OPEN.set(OPEN.get() + 1);
-        Rc::new(Self { core, target, secure, call_credentials })
+        Rc::new(Self { core, target, secure })
     }
 
     /// How many there are in this thread.

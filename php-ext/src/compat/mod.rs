@@ -32,6 +32,7 @@ pub(crate) mod server_credentials;
 pub(crate) mod timeval;
 
 use crate::zend::class::register_open;
+use crate::zend::collect;
 
 /// Registers the classes and the settings; in MINIT.
 pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
@@ -43,5 +44,10 @@ pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
     register_open::<channel::Channel>()?;
     register_open::<call::Call>()?;
     register_open::<server_credentials::ServerCredentials>()?;
-    register_open::<server::Server>()
+    register_open::<server::Server>()?;
+    collect::install::<call_credentials::CallCredentials>();
+    collect::install::<channel_credentials::ChannelCredentials>();
+    collect::install::<channel::Channel>();
+    collect::install::<call::Call>();
+    Ok(())
 }

@@ -55,6 +55,13 @@ impl ServerArgs {
             "grpc.keepalive_timeout_ms" => {
                 config.keepalive_timeout = span(number).unwrap_or(Duration::MAX);
             }
+            "grpc.max_connection_idle_ms" => config.max_connection_idle = span(number),
+            "grpc.max_connection_age_ms" => config.max_connection_age = span(number),
+            // None at all: the calls are cut at once.
+            "grpc.max_connection_age_grace_ms" if number == 0 => {
+                config.max_connection_age_grace = Some(Duration::ZERO);
+            }
+            "grpc.max_connection_age_grace_ms" => config.max_connection_age_grace = span(number),
             "grpc.max_metadata_size" => {
                 config.max_header_list = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
             }

@@ -7,29 +7,10 @@ use tonic::Code;
 
 use super::Codes;
 use crate::error::{InvalidArgument, quote};
+use crate::status::NAMES;
 
 /// The longest span that protobuf's Duration can say, in seconds.
 const LONGEST: u64 = 315_576_000_000;
-
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// A value and its path.
 pub(super) struct Place<'a> {

@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::lock;
 use super::member::{Found, Member};
-use super::pick::Ring;
+use super::pick::{Mood, Ring};
 use crate::error::InvalidArgument;
+use crate::proxy::discover::Tending;
 use crate::proxy::metrics::GroupCounters;
-use crate::proxy::settings::{self, Eject};
+use crate::proxy::settings::{self, Eject, Source};
 use crate::tls::ClientTls;
 
 /// Backends that are equal. It lives as long as its configuration is the same.
@@ -31,9 +34,15 @@ pub struct Group {
     pub(in crate::proxy) turn: AtomicU64,
     /// What may be sent again now, in thousandths of a request.
     budget: AtomicU64,
-    /// Told each time that a member has a new connection: its services may be others.
-    pub(in crate::proxy) fresh: tokio::sync::mpsc::UnboundedSender<Arc<Member>>,
-    fresh_in: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Arc<Member>>>>,
+    /// Counts what changes in how members are. Begins with 1.
+    pub(in crate::proxy) changes: Arc<AtomicU64>,
+    pub(in crate::proxy) born: Instant,
+    /// Told each time that the members are others, or that one has a new connection.
+    news: watch::Sender<()>,
+    /// What the sources have said last, for a group that takes this one's place.
+    known: Mutex<Vec<(Source, Vec<Found>)>>,
+    /// The task that looks after the members.
+    tending: Mutex<Option<Tending>>,
 }
 
 /// The members at one moment.
@@ -52,13 +61,14 @@ pub(in crate::proxy) struct Members {
 pub(in crate::proxy) struct Candidates {
     pub(in crate::proxy) members: Arc<[Arc<Member>]>,
     pub(in crate::proxy) ring: Option<Arc<Ring>>,
+    pub(super) mood: Arc<Mood>,
 }
 
 impl Candidates {
     fn new(members: Vec<Arc<Member>>, settings: &settings::Group) -> Self {
-        let ring = matches!(settings.balance, settings::Balance::RingHash(_))
-            .then(|| Arc::new(Ring::new(members.iter().map(|m| (m.name(), m.found.weight)))));
-        Self { members: members.into(), ring }
+        let ring =
+            matches!(settings.balance, settings::Balance::RingHash(_)).then(|| Arc::new(Ring::new(&members)));
+        Self { members: members.into(), ring, mood: Arc::default() }
     }
 }
 
@@ -75,6 +85,7 @@ impl Own {
 }
 
 /// Forgets an address when its connection has ended.
+#[derive(Debug)]
 pub(in crate::proxy) struct Owned(Arc<Own>, SocketAddr);
 
 impl Drop for Owned {
@@ -104,7 +115,8 @@ impl Group {
                 Some(ClientTls::new(tls.ca.as_deref(), identity, tls.server_name.as_deref())?)
             }
         };
-        let (fresh, fresh_in) = tokio::sync::mpsc::unbounded_channel();
+        // Where nothing may be sent again, there is nothing to begin with, either.
+        let budget = if settings.retry_budget > 0.0 { BUDGET.1 } else { 0 };
         Ok(Self {
             settings,
             tls,
@@ -114,9 +126,12 @@ impl Group {
             change: Mutex::default(),
             own,
             turn: AtomicU64::new(0),
-            budget: AtomicU64::new(BUDGET.1),
-            fresh,
-            fresh_in: Mutex::new(Some(fresh_in)),
+            budget: AtomicU64::new(budget),
+            changes: Arc::new(AtomicU64::new(1)),
+            born: Instant::now(),
+            news: watch::Sender::new(()),
+            known: Mutex::default(),
+            tending: Mutex::default(),
         })
     }
 
@@ -125,9 +140,26 @@ impl Group {
         &self.settings.name
     }
 
-    /// Hears of members that have a new connection. For the one task that asks them for their services.
-    pub(in crate::proxy) fn listen(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Arc<Member>>> {
-        lock(&self.fresh_in).take()
+    /// Hears that the members are others, or that one has a new connection: its services may be others, too.
+    pub(in crate::proxy) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// What `source` has said last.
+    pub(in crate::proxy) fn known(&self, source: &Source) -> Option<Vec<Found>> {
+        lock(&self.known).iter().find(|(known, _)| known == source).map(|(_, found)| found.clone())
+    }
+
+    /// Remembers what `source` says.
+    pub(in crate::proxy) fn learn(&self, source: &Source, found: &[Found]) {
+        let mut known = lock(&self.known);
+        known.retain(|(before, _)| before != source);
+        known.push((source.clone(), found.to_vec()));
+    }
+
+    /// Holds the task that looks after the members, until [`retire`](Self::retire).
+    pub(in crate::proxy) fn tend(&self, tending: Tending) {
+        *lock(&self.tending) = Some(tending);
     }
 
     /// The members now.
@@ -147,17 +179,20 @@ impl Group {
                 continue;
             }
             match before.all.members.iter().find(same) {
-                Some(known) if known.found == one => now.push(Arc::clone(known)),
-                _ => now.push(Arc::new(Member::new(one, self.workers))),
+                Some(known) => {
+                    known.set_weight(one.weight);
+                    now.push(Arc::clone(known));
+                }
+                None => {
+                    now.push(Arc::new(Member::new(one, self.workers, Arc::clone(&self.changes))));
+                }
             }
         }
-        // One that has another weight is another; what it carries ends there.
         for left in before.all.members.iter().filter(|m| !now.iter().any(|n| Arc::ptr_eq(m, n))) {
-            for pool in &left.pools {
-                pool.retire();
-            }
+            left.retire();
         }
         self.publish(now);
+        self.news.send_replace(());
     }
 
     /// Reads anew which member serves what. Returns what no member serves any more, and what is new.
@@ -179,7 +214,7 @@ impl Group {
         (missing(&before, &now), missing(&now, &before))
     }
 
-    fn publish(&self, all: Vec<Arc<Member>>) {
+    pub(super) fn publish(&self, all: Vec<Arc<Member>>) {
         let mut by_service: HashMap<Box<str>, Vec<Arc<Member>>> = HashMap::new();
         let mut open = Vec::new();
         for member in &all {
@@ -192,17 +227,23 @@ impl Group {
                 None => open.push(Arc::clone(member)),
             }
         }
-        let make = |members| Candidates::new(members, &self.settings);
+        let all = Candidates::new(all, &self.settings);
+        // Mostly all members serve the same: one list, and one ring, for all services.
+        let make = |members: Vec<Arc<Member>>| match members.len() == all.members.len() {
+            true => all.clone(),
+            false => Candidates::new(members, &self.settings),
+        };
         let by_service = by_service.into_iter().map(|(k, v)| (k, make(v))).collect();
-        self.members.store(Arc::new(Members { all: make(all), by_service, open: make(open) }));
+        let open = make(open);
+        self.members.store(Arc::new(Members { all, by_service, open }));
     }
 
     /// A connection to `member` stands.
     pub(in crate::proxy) fn connected(&self, member: &Arc<Member>, worker: usize) {
         // One worker is enough: all of them lead to the same server.
-        if worker == 0 || member.services().is_none() {
-            // Nobody may be asking in this group.
-            let _ = self.fresh.send(Arc::clone(member));
+        if worker == 0 {
+            member.made.fetch_add(1, Relaxed);
+            self.news.send_replace(());
         }
     }
 
@@ -243,12 +284,11 @@ impl Group {
         }
     }
 
-    /// Lets the connections end with their last requests.
+    /// Looks after nothing any more, and lets the connections end with their last requests.
     pub(in crate::proxy) fn retire(&self) {
+        drop(lock(&self.tending).take());
         for member in self.members.load().all.members.iter() {
-            for pool in &member.pools {
-                pool.retire();
-            }
+            member.retire();
         }
     }
 }
@@ -261,6 +301,11 @@ impl Members {
             None if self.by_service.is_empty() => &self.all,
             None => &self.open,
         }
+    }
+
+    /// Whether all members have named their services.
+    pub(in crate::proxy) fn is_sorted(&self) -> bool {
+        self.open.members.is_empty()
     }
 
     /// The services that members have named.

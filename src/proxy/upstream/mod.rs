@@ -2,10 +2,11 @@
 //!
 //! - [`group`]: backends that are equal, and which of them serve what;
 //! - [`member`]: one backend, how it is and what it carries;
-//! - `pool`: the connections of one worker to one member;
+//! - `pool`: the connections of one worker to one member; `link`: those that are not shared;
 //! - `pick`: which member takes the next request.
 
 pub(super) mod group;
+pub(super) mod link;
 pub(super) mod member;
 pub(super) mod pick;
 pub(super) mod pool;

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
@@ -19,11 +20,15 @@ const PLACES: u32 = 100;
 pub(in crate::proxy) struct Ring(Vec<(u64, usize)>);
 
 impl Ring {
-    pub(super) fn new<'a>(members: impl Iterator<Item = (&'a str, u32)>) -> Self {
+    pub(super) fn new(members: &[Arc<Member>]) -> Self {
+        // Weights of any size: the greatest has so many times `PLACES`.
+        const MOST: u64 = 100;
+        let greatest = members.iter().map(|m| u64::from(m.weight())).max().unwrap_or(1).max(MOST);
         let mut places = Vec::new();
-        for (at, (name, weight)) in members.enumerate() {
-            for place in 0..weight.clamp(1, 100) * PLACES {
-                places.push((hash(&(name, place)), at));
+        for (at, member) in members.iter().enumerate() {
+            let count = (u64::from(member.weight()) * MOST * u64::from(PLACES) / greatest).max(1);
+            for place in 0..count {
+                places.push((hash(&(member.name(), place)), at));
             }
         }
         places.sort_unstable();
@@ -64,6 +69,33 @@ fn seed() -> u64 {
     RandomState::new().hash_one(0u8) | 1
 }
 
+/// What was found out last about how the members of a group are, in one number, so that it is read as a whole: after
+/// how many changes (32 bits), until when it holds (31 bits; 0: until the next change), and whether it is a panic.
+#[derive(Debug, Default)]
+pub(super) struct Mood(AtomicU64);
+
+/// What `Mood` measures time in: seven years fit.
+const TICK: Duration = Duration::from_millis(100);
+
+impl Mood {
+    fn ticks(span: Duration) -> u64 {
+        u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).min((1 << 31) - 2)
+    }
+
+    fn panics(&self, changes: u64, born: Instant) -> Option<bool> {
+        let mood = self.0.load(Relaxed);
+        let until = mood >> 1 & ((1 << 31) - 1);
+        let holds =
+            mood >> 32 == changes & 0xffff_ffff && (until == 0 || Self::ticks(born.elapsed()) < until);
+        holds.then_some(mood & 1 == 1)
+    }
+
+    fn set(&self, changes: u64, born: Instant, next: Option<Duration>, panics: bool) {
+        let until = next.map_or(0, |next| Self::ticks(born.elapsed() + next) + 1);
+        self.0.store(changes << 32 | until << 1 | u64::from(panics), Relaxed);
+    }
+}
+
 /// Picks a member for a request with these headers. `tried` are left out as long as there are others.
 pub(in crate::proxy) fn pick(
     group: &Group,
@@ -72,7 +104,8 @@ pub(in crate::proxy) fn pick(
     tried: &[Arc<Member>],
 ) -> Option<Arc<Member>> {
     let members = &candidates.members;
-    let limit = group.settings.max_requests;
+    let settings = &group.settings;
+    let limit = settings.max_requests;
     let has_room = |m: &Member| m.running.load(Relaxed) < limit;
     let is_new = |m: &Arc<Member>| tried.is_empty() || !tried.iter().any(|t| Arc::ptr_eq(t, m));
     if let [only] = &members[..] {
@@ -80,20 +113,48 @@ pub(in crate::proxy) fn pick(
         return (has_room(only) && !only.looped.load(Relaxed)).then(|| Arc::clone(only));
     }
     let well = |m: &Arc<Member>| m.is_well() && has_room(m) && is_new(m);
-    let chosen = if group.settings.panic_threshold > 0.0 && in_panic(group, members) {
-        choose(group, candidates, headers, |m| has_room(m) && is_new(m) && !m.looped.load(Relaxed))
-    } else {
-        choose(group, candidates, headers, well)
+    let panics = settings.panic_threshold > 0.0 && in_panic(group, candidates);
+    let choose_one = || match panics {
+        true => choose(group, candidates, headers, |m| has_room(m) && is_new(m) && !m.looped.load(Relaxed)),
+        false => choose(group, candidates, headers, well),
     };
+    let mut chosen = choose_one();
+    // The same value leads to the same member, whether that is warm or not.
+    if !settings.slow_start.is_zero() && !matches!(settings.balance, Balance::RingHash(_)) {
+        for _ in 0..COLD {
+            match &chosen {
+                Some(cold) if !is_warm(cold, settings.slow_start) => chosen = choose_one(),
+                _ => break,
+            }
+        }
+    }
     chosen
         .or_else(|| choose(group, candidates, headers, |m| m.is_well() && has_room(m)))
         .or_else(|| choose(group, candidates, headers, |m| has_room(m) && !m.looped.load(Relaxed)))
 }
 
-/// Whether too few members are well to carry it all.
-fn in_panic(group: &Group, members: &[Arc<Member>]) -> bool {
-    let well = members.iter().filter(|m| m.is_well()).count();
-    let panics = (well as f64) < group.settings.panic_threshold * members.len() as f64;
+/// How often another member is looked for, where the one that was chosen is not warm yet.
+const COLD: usize = 4;
+
+/// By chance, as often as the member has warmed up.
+fn is_warm(member: &Member, slow_start: Duration) -> bool {
+    let warmth = member.warmth(slow_start);
+    warmth >= 1.0 || (chance(1000) as f64) < warmth * 1000.0
+}
+
+/// Whether too few members are well to carry it all. They are counted only after something has changed, or when the
+/// time of one that is left out is over.
+fn in_panic(group: &Group, candidates: &Candidates) -> bool {
+    // Before the members are looked at: what changes meanwhile is counted next time.
+    let changes = group.changes.load(Acquire);
+    let panics = candidates.mood.panics(changes, group.born).unwrap_or_else(|| {
+        let members = &candidates.members;
+        let well = members.iter().filter(|m| m.is_well()).count();
+        let next = members.iter().filter_map(|m| m.ejected_for()).min();
+        let panics = (well as f64) < group.settings.panic_threshold * members.len() as f64;
+        candidates.mood.set(changes, group.born, next, panics);
+        panics
+    });
     if panics {
         group.counters.panics.fetch_add(1, Relaxed);
     }
@@ -108,14 +169,15 @@ fn choose(
 ) -> Option<Arc<Member>> {
     let members = &candidates.members;
     let count = members.len() as u64;
-    let slow = group.settings.slow_start;
     match &group.settings.balance {
-        Balance::LeastRequest => of_two(members, &good, |m| {
-            (m.running.load(Relaxed) as f64 + 1.0) / (f64::from(m.found.weight) * m.warmth(slow))
-        }),
-        Balance::PeakEwma => of_two(members, &good, |m| {
-            let late = m.ewma.load(Relaxed) as f64 + 1.0;
-            late * (m.running.load(Relaxed) as f64 + 1.0) / (f64::from(m.found.weight) * m.warmth(slow))
+        Balance::LeastRequest => of_two(members, &good, |a, b| load(b) < load(a)),
+        Balance::PeakEwma => of_two(members, &good, |a, b| {
+            // Of whom nothing is known is taken for as quick as the other, or all would go there at once.
+            let (late_a, late_b) = match (a.latency(), b.latency()) {
+                (None, None) => (1.0, 1.0),
+                (one, other) => (one.or(other).unwrap_or(1.0), other.or(one).unwrap_or(1.0)),
+            };
+            (late_b + 1.0) * load(b) < (late_a + 1.0) * load(a)
         }),
         Balance::RoundRobin => {
             let total = total_weight(members, &good);
@@ -146,18 +208,23 @@ fn choose(
     })
 }
 
+/// What a member has to do with one more request, by its share.
+fn load(member: &Member) -> f64 {
+    (member.running.load(Relaxed) as f64 + 1.0) / f64::from(member.weight())
+}
+
 /// The better of two by chance: close to the best of all, without looking at all.
 fn of_two(
     members: &[Arc<Member>],
     good: impl Fn(&Arc<Member>) -> bool,
-    cost: impl Fn(&Member) -> f64,
+    second_is_better: impl Fn(&Member, &Member) -> bool,
 ) -> Option<Arc<Member>> {
     let count = members.len() as u64;
     let first = chance(count);
     let second = (first + 1 + chance(count.saturating_sub(1))).checked_rem(count)?;
     let (a, b) = (members.get(first as usize)?, members.get(second as usize)?);
     match (good(a), good(b)) {
-        (true, true) if cost(b) < cost(a) => Some(Arc::clone(b)),
+        (true, true) if second_is_better(a, b) => Some(Arc::clone(b)),
         (true, _) => Some(Arc::clone(a)),
         (false, true) => Some(Arc::clone(b)),
         (false, false) => None,
@@ -165,7 +232,7 @@ fn of_two(
 }
 
 fn total_weight(members: &[Arc<Member>], good: impl Fn(&Arc<Member>) -> bool) -> u64 {
-    members.iter().filter(|m| good(m)).map(|m| u64::from(m.found.weight)).sum()
+    members.iter().filter(|m| good(m)).map(|m| u64::from(m.weight())).sum()
 }
 
 fn by_weight(
@@ -174,7 +241,7 @@ fn by_weight(
     mut at: u64,
 ) -> Option<Arc<Member>> {
     for member in members.iter().filter(|m| good(m)) {
-        let weight = u64::from(member.found.weight);
+        let weight = u64::from(member.weight());
         if at < weight {
             return Some(Arc::clone(member));
         }
@@ -254,7 +321,8 @@ mod tests {
     #[test]
     fn peak_ewma_prefers_the_quick_one() {
         let group = group(Balance::PeakEwma, &[1, 1]);
-        group.members().all.members[1].ewma.store(10_000, Relaxed);
+        group.members().all.members[0].took(Duration::from_millis(1));
+        group.members().all.members[1].took(Duration::from_millis(10));
         assert_eq!(picked(&group, 100, &HeaderMap::new()).get("127.0.0.1:2"), None);
     }
 
@@ -290,6 +358,83 @@ mod tests {
     }
 
     #[test]
+    fn whether_it_is_a_panic_is_found_out_anew_when_something_changes() {
+        let eject = settings::Eject {
+            failures: 1,
+            pause: Duration::from_millis(150),
+            max_pause: Duration::from_secs(60),
+        };
+        let group = group(Balance::LeastRequest, &[1; 4]);
+        let members = group.members();
+        let panics = || in_panic(&group, &members.all);
+        assert!(!panics());
+        for member in &members.all.members[..3] {
+            assert!(member.failed(&eject).is_some());
+        }
+        let since = Instant::now();
+        assert!(panics() && panics());
+        let looked = group.counters.panics.load(Relaxed);
+        assert_eq!(looked, 2, "each request of a panic is counted");
+        // The pause ends by itself.
+        while panics() {
+            assert!(since.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(since.elapsed() >= Duration::from_millis(150));
+        members.all.members[0].set_looped(true);
+        members.all.members[1].set_ill(true);
+        members.all.members[2].set_ill(true);
+        assert!(panics());
+        members.all.members[2].set_ill(false);
+        assert!(!panics());
+    }
+
+    #[test]
+    fn a_cold_member_takes_a_part_of_its_share() {
+        for balance in [Balance::LeastRequest, Balance::PeakEwma, Balance::RoundRobin, Balance::Weighted] {
+            let name = format!("{balance:?}");
+            let mut group = group(balance, &[1, 1]);
+            group.settings.slow_start = Duration::from_secs(3600);
+            let warm_up = |at: usize| {
+                let mut members = group.members().all.members.to_vec();
+                let mut warm = Member::new(members[at].found.clone(), 1, Arc::clone(&group.changes));
+                warm.age(Duration::from_secs(7200));
+                members[at] = Arc::new(warm);
+                group.publish(members);
+            };
+            let share = |group: &Group| {
+                let count = picked(group, 2000, &HeaderMap::new());
+                count.get("127.0.0.1:2").copied().unwrap_or(0)
+            };
+            // Both are cold: both have the same.
+            assert!((700..1300).contains(&share(&group)), "{name}");
+            warm_up(0);
+            assert!((20..500).contains(&share(&group)), "{name}: a tenth of a half, and not nothing");
+            warm_up(1);
+            assert!((700..1300).contains(&share(&group)), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_whom_nothing_is_known_is_not_overrun() {
+        let group = group(Balance::PeakEwma, &[1, 1]);
+        let members = group.members();
+        members.all.members[0].took(Duration::from_millis(10));
+        members.all.members[1].running.store(1, Relaxed);
+        assert_eq!(picked(&group, 100, &HeaderMap::new()).get("127.0.0.1:2"), None);
+    }
+
+    #[test]
+    fn weights_of_any_size_make_a_ring_of_bounded_size() {
+        let key = http::HeaderName::from_static("x-user");
+        let group = group(Balance::RingHash(key), &[65_535, 32_768, 1]);
+        let members = group.members();
+        let ring = members.all.ring.as_ref().unwrap();
+        let of = |at: usize| ring.0.iter().filter(|(_, member)| *member == at).count();
+        assert_eq!((of(0), of(1), of(2)), (10_000, 5_000, 1));
+    }
+
+    #[test]
     fn a_member_that_was_tried_comes_last() {
         let group = group(Balance::LeastRequest, &[1, 1]);
         let members = group.members();
@@ -298,7 +443,7 @@ mod tests {
             let next = pick(&group, &members.all, &HeaderMap::new(), std::slice::from_ref(&first)).unwrap();
             assert!(!Arc::ptr_eq(&next, &first));
         }
-        members.all.members[1].looped.store(true, Relaxed);
+        members.all.members[1].set_looped(true);
         let again = pick(&group, &members.all, &HeaderMap::new(), std::slice::from_ref(&first)).unwrap();
         assert!(Arc::ptr_eq(&again, &first));
     }

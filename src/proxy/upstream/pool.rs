@@ -72,9 +72,14 @@ impl Pool {
         Some(Place { send, connection: connection.clone(), busy: connection.busy() })
     }
 
+    /// Whether a connection stands that takes requests, be it full or not.
+    pub(in crate::proxy) fn stands(&self) -> bool {
+        lock(&self.0).connections.iter().any(|connection| connection.sender().is_some())
+    }
+
     /// How many connections stand.
     pub(in crate::proxy) fn len(&self) -> usize {
-        lock(&self.0).connections.len()
+        lock(&self.0).connections.iter().filter(|connection| connection.sender().is_some()).count()
     }
 
     /// Why the last attempt failed, where no connection stands since.
@@ -116,6 +121,28 @@ pub(in crate::proxy) async fn place(
     member: &std::sync::Arc<Member>,
     worker: usize,
 ) -> Result<Place, String> {
+    seek(group, member, worker, true).await
+}
+
+/// The same, without a rest after an attempt that failed: for whoever makes pauses of their own.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(in crate::proxy) async fn place_at_once(
+    group: &std::sync::Arc<Group>,
+    member: &std::sync::Arc<Member>,
+    worker: usize,
+) -> Result<Place, String> {
+    seek(group, member, worker, false).await
+}
+
+async fn seek(
+    group: &std::sync::Arc<Group>,
+    member: &std::sync::Arc<Member>,
+    worker: usize,
+    rests: bool,
+) -> Result<Place, String> {
     let Some(pool) = member.pools.get(worker) else { return Err("there is no such worker".into()) };
     // More than one round only where connections fill up or break as fast as they are made.
     for _ in 0..8 {
@@ -131,6 +158,7 @@ pub(in crate::proxy) async fn place(
         let mut told = {
             let mut inner = lock(&pool.0);
             if let Some((at, why, pause)) = &inner.failure
+                && rests
                 && full == 0
                 && inner.dialing.is_none()
                 && at.elapsed() < *pause
@@ -186,9 +214,14 @@ async fn connect(
             inner.connections.push(connection);
             drop(inner);
             let looks = group.own(local, member);
+            let led_to = std::sync::Arc::downgrade(member);
             tokio::spawn(async move {
                 drive.await;
                 drop(looks);
+                // Where it led may not be where the next one leads.
+                if let Some(member) = led_to.upgrade() {
+                    member.set_looped(false);
+                }
             });
             group.connected(member, worker);
             Ok(())
@@ -236,6 +269,6 @@ async fn establish(
 }
 
 /// The host of `host:port`.
-fn host_of(authority: &str) -> &str {
+pub(super) fn host_of(authority: &str) -> &str {
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }

@@ -1,0 +1,113 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::super::Proxy;
+use super::super::settings::{self, Discover, Health, Settings, Source};
+use super::super::upstream::{Found, Group, Member};
+use crate::transport::dial::Address;
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let from = Instant::now();
+    while !holds() {
+        assert!(from.elapsed() < Duration::from_secs(10), "{what} did not come to pass");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A server that takes connections and says nothing.
+fn silent() -> (std::net::TcpListener, SocketAddr) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn found(name: &str, weight: u32) -> Found {
+    let address = Address::Tcp(name.parse().unwrap());
+    Found { address, name: name.to_owned(), authority: name.to_owned(), weight }
+}
+
+fn group_now(proxy: &Proxy) -> Arc<Group> {
+    Arc::clone(&proxy.running().unwrap().shared.plan.load().groups[0])
+}
+
+#[test]
+fn a_group_that_has_gone_frees_everything() {
+    let (_listener, address) = silent();
+    let path = std::env::temp_dir().join(format!("viaduct-members-{}", std::process::id()));
+    std::fs::write(&path, format!("{address}\n")).unwrap();
+    let source = Source::File { path: path.clone() };
+    let second = Duration::from_secs(1);
+    let health = Health {
+        interval: second,
+        timeout: second,
+        service: String::new(),
+        unhealthy_after: 1,
+        healthy_after: 1,
+    };
+    let with = |name: &str| Settings {
+        groups: vec![settings::Group {
+            name: name.to_owned(),
+            sources: vec![source.clone(), Source::Host { host: "localhost".into(), port: 9, weight: 1 }],
+            discover: Some(Discover { interval: second, timeout: second }),
+            health: Some(health.clone()),
+            ..settings::Group::default()
+        }],
+        ..Settings::default()
+    };
+    let proxy = Proxy::start(with("one")).unwrap();
+    let (group, members): (Weak<Group>, Vec<Weak<Member>>) = {
+        let group = group_now(&proxy);
+        // The connection is being made: nobody ever says SETTINGS.
+        (Arc::downgrade(&group), group.members().all.members.iter().map(Arc::downgrade).collect())
+    };
+    assert!(members.len() >= 2);
+    assert!(group.upgrade().is_some());
+    proxy.reload(with("two")).unwrap();
+    let after = group_now(&proxy);
+    assert_eq!(after.members().all.members.len(), members.len(), "what was known is known at once");
+    drop(after);
+    let last = Arc::downgrade(&group_now(&proxy));
+    drop(proxy);
+    eventually("the end of the last group", || last.upgrade().is_none());
+    eventually("the end of the group", || group.upgrade().is_none());
+    eventually("the end of its members", || members.iter().all(|member| member.upgrade().is_none()));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn members_that_stay_keep_what_is_known_of_them() {
+    let group = Group::new(settings::Group::default(), 1, Arc::default()).unwrap();
+    group.set_members(vec![found("127.0.0.1:1", 1), found("127.0.0.1:2", 1), found("127.0.0.1:1", 7)]);
+    let first = group.members().all.members.to_vec();
+    assert_eq!(first.len(), 2, "who is named twice is there once");
+    first[0].set_services(Some(vec!["x.X".into()]));
+    group.sort_services();
+    group.set_members(vec![found("127.0.0.1:1", 5), found("127.0.0.1:3", 1)]);
+    let second = group.members().all.members.to_vec();
+    assert!(Arc::ptr_eq(&first[0], &second[0]), "another weight is no other member");
+    assert_eq!(second[0].weight(), 5);
+    assert_eq!(group.members().services(), ["x.X"]);
+    assert_eq!(group.members().of("x.X").members.len(), 1);
+    assert_eq!(group.members().of("y.Y").members[0].name(), "127.0.0.1:3", "one that cannot tell");
+}
+
+#[test]
+fn without_a_share_for_retries_there_are_none() {
+    let settings = settings::Group { retry_budget: 0.0, ..settings::Group::default() };
+    let group = Group::new(settings, 1, Arc::default()).unwrap();
+    group.sent();
+    assert!(!group.may_retry());
+    let settings = settings::Group { retry_budget: 0.5, ..settings::Group::default() };
+    let group = Group::new(settings, 1, Arc::default()).unwrap();
+    let retries = |group: &Group| std::iter::repeat_with(|| group.may_retry()).take_while(|may| *may).count();
+    assert_eq!(retries(&group), 10, "something to begin with");
+    for _ in 0..8 {
+        group.sent();
+    }
+    assert_eq!(retries(&group), 4, "one for two");
+    for _ in 0..1000 {
+        group.sent();
+    }
+    assert!((100..=101).contains(&retries(&group)), "not more than so many");
+}

@@ -1,0 +1,337 @@
+//! Where members come from, what they serve, and whether they are well: through a proxy that runs.
+#![allow(missing_docs)]
+
+mod proxy_kit;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use proxy_kit::backend::{Backend, Ended, Says, call};
+use proxy_kit::names::{Is, Names};
+use proxy_kit::{Running, eventually, nobody, settings};
+use viaduct::proxy::settings::{Discover, Group, Health, Settings, Source};
+
+const UNIMPLEMENTED: u32 = 12;
+const UNAVAILABLE: u32 = 14;
+
+/// Asked on new connections, and hardly ever beside.
+fn seldom() -> Option<Discover> {
+    Some(Discover { interval: Duration::from_secs(3600), timeout: Duration::from_secs(10) })
+}
+
+fn often() -> Option<Discover> {
+    Some(Discover { interval: Duration::from_millis(50), timeout: Duration::from_secs(10) })
+}
+
+/// Everything to one group.
+fn with(change: impl FnOnce(&mut Group)) -> Settings {
+    let mut settings = settings(&[]);
+    change(&mut settings.groups[0]);
+    settings
+}
+
+fn fixed(backends: &[&Backend]) -> Vec<Source> {
+    backends.iter().map(|backend| Source::member(&backend.addr.to_string(), 1).unwrap()).collect()
+}
+
+/// Who answers a method, in a number of calls.
+fn who(proxy: &Running, path: &str) -> BTreeSet<String> {
+    (0..16).map(|_| call(proxy.addr, path)).filter(|end| end.status == 0).map(|end| end.backend).collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A file that goes with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, content: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("viaduct-{}-{name}", std::process::id())));
+        file.write(content);
+        file
+    }
+
+    fn write(&self, content: &str) {
+        std::fs::write(&self.0, content).unwrap();
+    }
+
+    fn source(&self) -> Source {
+        Source::File { path: self.0.clone() }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn members_behind_one_list_get_their_own_services_only() {
+    let a = Backend::start("a", Says::serving(&["x.A", "x.Both"]));
+    let b = Backend::start("b", Says { reflection: vec!["v1alpha"], ..Says::serving(&["x.B", "x.Both"]) });
+    let proxy = Running::start(with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.discover = seldom();
+    }));
+    // From the first call on: the proxy has asked before it listens.
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a"]));
+    assert_eq!(who(&proxy, "/x.B/M"), set(&["b"]));
+    assert_eq!(who(&proxy, "/x.Both/M"), set(&["a", "b"]));
+    let end = call(proxy.addr, "/x.C/M");
+    assert_eq!((end.status, end.backend.as_str()), (UNIMPLEMENTED, ""));
+    assert!(end.message.contains("x.A, x.B, x.Both"), "{}", end.message);
+    // Questions and calls share a connection.
+    assert_eq!(a.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(a.times_asked(), 1);
+    assert_eq!(b.times_asked(), 2, "v1 and v1alpha");
+}
+
+#[test]
+fn a_backend_that_is_added_makes_its_service_routable() {
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start("b", Says::serving(&["x.B"]));
+    let file = File::new("added", &format!("# one\n{}\n", a.addr));
+    let proxy = Running::start(with(|group| {
+        group.sources = vec![file.source()];
+        group.discover = seldom();
+    }));
+    assert_eq!(call(proxy.addr, "/x.A/M").backend, "a");
+    assert_eq!(call(proxy.addr, "/x.B/M").status, UNIMPLEMENTED);
+    let from = std::time::Instant::now();
+    file.write(&format!("{} 3\nno address\n{}\n", a.addr, b.addr));
+    eventually(|| call(proxy.addr, "/x.B/M").status == 0);
+    println!("a new backend's service was routable after {:?}", from.elapsed());
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a"]));
+    assert_eq!(a.connections.load(Ordering::SeqCst), 1, "another weight is no other member");
+
+    // Who names nobody is not believed.
+    file.write("# nobody\n");
+    std::fs::remove_file(&file.0).unwrap();
+    file.write(&format!("{}\n", b.addr));
+    eventually(|| call(proxy.addr, "/x.A/M").status == UNIMPLEMENTED);
+    assert_eq!(call(proxy.addr, "/x.B/M").backend, "b");
+}
+
+#[test]
+fn a_file_that_names_nobody_changes_nothing() {
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let other = Backend::start("other", Says::serving(&["x.A"]));
+    let (file, witness) = (File::new("empty", &format!("{}\n", a.addr)), File::new("witness", ""));
+    let proxy = Running::start(with(|group| group.sources = vec![file.source(), witness.source()]));
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a"]));
+    std::fs::remove_file(&file.0).unwrap();
+    // Both files are looked at every second: when the second one has been seen twice, so has the first.
+    witness.write(&format!("{}\n", other.addr));
+    eventually(|| who(&proxy, "/x.A/M").contains("other"));
+    file.write("nothing of use\n");
+    let third = Backend::start("third", Says::serving(&["x.A"]));
+    witness.write(&format!("{}\n", third.addr));
+    eventually(|| who(&proxy, "/x.A/M").contains("third"));
+    assert!(who(&proxy, "/x.A/M").contains("a"));
+}
+
+#[test]
+fn a_backend_that_comes_up_late_or_again_is_asked() {
+    let addr = nobody();
+    let other = Backend::start("other", Says::serving(&["x.Other"]));
+    let proxy = Running::start(with(|group| {
+        group.sources = fixed(&[&other]);
+        group.sources.push(Source::member(&addr.to_string(), 1).unwrap());
+        group.discover = seldom();
+        group.eject = None;
+    }));
+    // Nobody calls it, and yet it is found.
+    let first = Backend::start_at(addr, "first", Says::serving(&["x.A"]));
+    eventually(|| first.times_asked() == 1);
+    assert_eq!(call(proxy.addr, "/x.A/M").backend, "first");
+    drop(first);
+    let from = std::time::Instant::now();
+    let second = Backend::start_at(addr, "second", Says::serving(&["x.B"]));
+    eventually(|| call(proxy.addr, "/x.B/M").backend == "second");
+    println!("a backend that came back with another service was known after {:?}", from.elapsed());
+    eventually(|| call(proxy.addr, "/x.A/M").status == UNIMPLEMENTED);
+    assert_eq!(second.times_asked(), 1);
+}
+
+#[test]
+fn one_without_reflection_serves_everything_and_one_that_fails_what_it_served() {
+    let mute = Backend::start("mute", Says { reflection: vec![], ..Says::serving(&["x.Any"]) });
+    let fails = Backend::start("fails", Says::serving(&["x.A"]));
+    let proxy = Running::start(with(|group| {
+        group.sources = fixed(&[&mute, &fails]);
+        group.discover = often();
+    }));
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["fails"]));
+    assert_eq!(who(&proxy, "/x.Any/M"), set(&["mute"]));
+    fails.say(|says| says.refuses = Some(UNAVAILABLE));
+    let before = fails.times_asked();
+    eventually(|| fails.times_asked() > before + 1);
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["fails"]));
+    fails.say(|says| *says = Says::serving(&["x.A", "x.New", "no service", ""]));
+    eventually(|| who(&proxy, "/x.New/M") == set(&["fails"]));
+    fails.say(|says| *says = Says::serving(&["x.New"]));
+    eventually(|| call(proxy.addr, "/x.A/M").backend == "mute");
+}
+
+#[test]
+fn the_ill_are_left_out_until_they_are_well() {
+    let serving = |status| Says { health: status, ..Says::serving(&["x.A"]) };
+    let a = Backend::start("a", serving(Some(1)));
+    let b = Backend::start("b", serving(None));
+    let proxy = Running::start(with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.health = Some(Health {
+            interval: Duration::from_millis(20),
+            timeout: Duration::from_secs(10),
+            service: String::new(),
+            unhealthy_after: 2,
+            healthy_after: 2,
+        });
+    }));
+    let both = set(&["a", "b"]);
+    assert_eq!(who(&proxy, "/x.A/M"), both);
+    a.say(|says| says.health = Some(2));
+    eventually(|| who(&proxy, "/x.A/M") == set(&["b"]));
+    a.say(|says| says.health = Some(1));
+    eventually(|| who(&proxy, "/x.A/M") == both);
+    // Both are ill: all are used, as nobody is better.
+    a.say(|says| says.health = Some(2));
+    b.say(|says| says.health = Some(0));
+    eventually(|| who(&proxy, "/x.A/M") == set(&["b"]) || who(&proxy, "/x.A/M") == set(&["a"]));
+    eventually(|| who(&proxy, "/x.A/M") == both);
+}
+
+fn host(settings: &mut Settings, names: &Names, host: &str, port: u16) {
+    settings.dns = vec![names.addr];
+    settings.groups[0].sources = vec![Source::Host { host: host.to_owned(), port, weight: 1 }];
+}
+
+/// The same port at another address of this machine.
+fn beside(addr: SocketAddr, last: u8) -> SocketAddr {
+    (Ipv4Addr::new(127, 0, 0, last), addr.port()).into()
+}
+
+fn v4(last: u8) -> Is {
+    Is::V4(Ipv4Addr::new(127, 0, 0, last))
+}
+
+#[test]
+fn a_name_is_looked_up_again_when_its_time_is_over() {
+    let names = Names::start();
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start_at(beside(a.addr, 2), "b", Says::serving(&["x.A"]));
+    names.set("greeter.test", &[(0, Is::Alias("real.test"))]);
+    names.set("real.test", &[(1, v4(1))]);
+    let mut settings = with(|_| {});
+    host(&mut settings, &names, "greeter.test", a.addr.port());
+    let proxy = Running::start(settings.clone());
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a"]));
+    names.set("real.test", &[(1, v4(2)), (1, v4(1))]);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["a", "b"]));
+    names.set("real.test", &[(1, v4(2))]);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["b"]));
+
+    // A lookup that fails changes nothing, however often.
+    names.fail(true);
+    eventually(|| names.failures.load(Ordering::SeqCst) > 8);
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["b"]));
+    // Nor does a reload meanwhile: what is known of a source is known to the group that follows.
+    settings.groups[0].max_requests = 7;
+    proxy.proxy.reload(settings).unwrap();
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["b"]));
+    names.fail(false);
+    names.set("real.test", &[(300, v4(1))]);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["a"]));
+}
+
+#[test]
+fn a_name_with_no_address_is_told_and_one_that_gets_some_is_used() {
+    let names = Names::start();
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let mut settings = with(|_| {});
+    host(&mut settings, &names, "late.test", a.addr.port());
+    let proxy = Running::start(settings);
+    let end = call(proxy.addr, "/x.A/M");
+    assert_eq!(end.status, UNAVAILABLE);
+    assert!(end.message.contains("has no members now"), "{}", end.message);
+    names.set("late.test", &[(1, v4(1))]);
+    eventually(|| call(proxy.addr, "/x.A/M").status == 0);
+}
+
+#[test]
+fn srv_records_name_hosts_ports_weights_and_priorities() {
+    let names = Names::start();
+    names.cut();
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start("b", Says::serving(&["x.A"]));
+    let spare = Backend::start("spare", Says::serving(&["x.A"]));
+    let srv = |priority, weight, backend: &Backend, target| {
+        (1, Is::Srv(priority, weight, backend.addr.port(), target))
+    };
+    names.set("here.test", &[(60, v4(1))]);
+    names.set(
+        "_grpc._tcp.test",
+        &[srv(1, 3, &a, "here.test"), srv(1, 1, &b, "here.test"), srv(2, 9, &spare, "here.test")],
+    );
+    let proxy = Running::start(Settings {
+        dns: vec![names.addr],
+        ..with(|group| {
+            group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }];
+            group.balance = viaduct::proxy::settings::Balance::RoundRobin;
+        })
+    });
+    let answers: Vec<Ended> = (0..40).map(|_| call(proxy.addr, "/x.A/M")).collect();
+    let of = |name| answers.iter().filter(|end| end.backend == name).count();
+    assert_eq!((of("a"), of("b"), of("spare")), (30, 10, 0));
+    assert!(names.over_tcp.load(Ordering::SeqCst) >= 2, "answers that were cut are asked for over TCP");
+    // The first ones have gone: those with the next priority take their place.
+    names.set("_grpc._tcp.test", &[srv(1, 3, &a, "gone.test"), srv(2, 9, &spare, "here.test")]);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+}
+
+#[test]
+fn a_name_that_leads_to_the_proxy_itself_is_found_out() {
+    let names = Names::start();
+    names.set("me.test", &[(1, v4(1))]);
+    for discover in [None, seldom()] {
+        let mut settings = with(|group| group.discover = discover);
+        let proxy = Running::start(settings.clone());
+        host(&mut settings, &names, "me.test", proxy.addr.port());
+        proxy.proxy.reload(settings).unwrap();
+        for _ in 0..3 {
+            let end = call(proxy.addr, "/x.A/M");
+            assert_eq!(end.status, UNAVAILABLE, "{end:?}");
+            assert!(end.message.contains("itself"), "{end:?}");
+        }
+        let real = Backend::start_at(beside(proxy.addr, 2), "real", Says::serving(&["x.A"]));
+        names.set("me.test", &[(1, v4(1)), (1, v4(2))]);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["real"]));
+        assert!((0..16).all(|_| call(proxy.addr, "/x.A/M").status == 0), "it is never tried again");
+        drop(real);
+        names.set("me.test", &[(1, v4(1))]);
+    }
+}
+
+#[test]
+fn a_reload_waits_until_new_members_are_known() {
+    let names = Names::start();
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start("b", Says::serving(&["x.B"]));
+    names.set("a.test", &[(300, v4(1))]);
+    let mut settings = with(|group| group.discover = seldom());
+    host(&mut settings, &names, "a.test", a.addr.port());
+    settings.groups[0].sources.extend(fixed(&[&b]));
+    let proxy = Running::start(settings.clone());
+    for round in 0..20 {
+        settings.groups[0].max_requests = 1000 + round;
+        proxy.proxy.reload(settings.clone()).unwrap();
+        assert_eq!(call(proxy.addr, "/x.A/M").backend, "a");
+        assert_eq!(call(proxy.addr, "/x.B/M").backend, "b");
+    }
+}
