@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use viaduct::tool::{self, call, describe, health, list};
+use viaduct::tool::{self, call, describe, health, list, proxy};
 
 /// Calls gRPC servers and looks at them.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ enum Command {
     List(list::Arguments),
     Describe(describe::Arguments),
     Health(health::Arguments),
+    Proxy(proxy::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
         Command::List(arguments) => tool::run(list::run(arguments)),
         Command::Describe(arguments) => tool::run(describe::run(arguments)),
         Command::Health(arguments) => tool::run(health::run(arguments)),
+        Command::Proxy(arguments) => tool::run(proxy::run(arguments)),
     }
 }
