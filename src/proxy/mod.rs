@@ -64,6 +64,8 @@ use self::accept::Listening;
 use self::discover::findings::Findings;
 use self::forward::Outcome;
 use self::log::Tally;
+#[cfg(feature = "command")]
+pub(crate) use self::log::rfc3339;
 use self::metrics::{Counters, Series};
 use self::notes::Notes;
 use self::plan::Plan;

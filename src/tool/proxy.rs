@@ -1,168 +1,270 @@
-//! `viaduct proxy`: the forwarding proxy, until it is told to stop.
+//! `viaduct proxy`: a proxy that runs until it is told to end.
+//!
+//! SIGTERM and SIGINT drain it, a second one cuts what is left. SIGHUP and a file that has changed (the configuration,
+//! and the certificates and keys that it names) let it read everything anew: what cannot be used is told, and changes
+//! nothing.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::metadata::LevelFilter;
 
-use super::{Failure, print};
+use super::server::span;
+use super::watch::{self, Watch};
+use super::{Failure, log, manager, print};
 use crate::proxy::Proxy;
-use crate::proxy::config::{self, ConfigError, Loaded};
+use crate::proxy::config::{self, Loaded};
+use crate::proxy::settings::Settings;
+use crate::server::inherited;
 
-/// How often the configuration's files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Carries gRPC, and HTTP, to backends that serve it.
-///
-/// SIGTERM and SIGINT: finish what runs and end; a second one: end at once. SIGHUP, or a change of the file or of a
-/// certificate that it names: read the configuration anew, all of it or nothing.
-#[derive(Debug, Args)]
+/// Forward requests to the backends that serve them.
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "SIGHUP, and a change of the file, lets it read the configuration anew; SIGTERM and SIGINT let it \
+                        end when what runs has ended, and at once the second time. VIADUCT_LOG stands in for --log."
+)]
 pub struct Arguments {
-    /// The configuration, in TOML: docs/proxy-config.md
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "backend"])]
+    /// The configuration, TOML
+    #[arg(long, value_name = "FILE", required_unless_present_all = ["listen", "backends"],
+          conflicts_with_all = ["listen", "backends"])]
     config: Option<PathBuf>,
-    /// Where to listen: ":8080", "http://127.0.0.1:8080", "unix:/run/proxy.sock"
-    #[arg(long, value_name = "ADDRESS", required_unless_present = "config")]
+    /// Listen here: :8080, host:port, http://host:port, unix:/path. May be repeated
+    #[arg(long, value_name = "ADDRESS", requires = "backends")]
     listen: Vec<String>,
-    /// A backend: "host:port"; each is asked which services it serves
-    #[arg(long, value_name = "HOST:PORT", required_unless_present = "config")]
-    backend: Vec<String>,
-    /// Say what the configuration means, and end: 0 where it can be used, 2 where it cannot
+    /// Forward to this backend, what it serves is asked: host:port, unix:/path. May be repeated
+    #[arg(long = "backend", value_name = "ADDRESS", requires = "listen")]
+    backends: Vec<String>,
+    /// Only check and explain the configuration
     #[arg(long)]
     check: bool,
-    /// What is logged to standard error: "error", "warn", "info" or "debug"
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "VIADUCT_LOG")]
-    log: tracing::Level,
+    /// What runs may finish within this after SIGTERM: 30s, 500ms, 2m
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    drain_grace: Option<Duration>,
+    /// How much is told on the standard error: off, error, warn, info, debug [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = log::level)]
+    log: Option<LevelFilter>,
 }
 
-impl Arguments {
-    fn load(&self) -> Result<Loaded, ConfigError> {
-        match &self.config {
-            Some(path) => config::load(path),
-            None => config::from_flags(&self.listen, &self.backend)
-                .map(|settings| Loaded { settings, files: Vec::new() }),
-        }
-    }
-}
-
-/// Runs the subcommand.
+/// Runs it.
 ///
 /// # Errors
 ///
-/// The configuration cannot be used, or an address cannot be listened on.
+/// The configuration cannot be used, or the system refuses what it needs.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let loaded = arguments.load().map_err(|error| Failure::Usage(error.to_string()))?;
+    let level = match (arguments.log, std::env::var("VIADUCT_LOG")) {
+        (Some(level), _) => level,
+        (None, Ok(text)) => log::level(&text).map_err(|why| Failure::Usage(format!("VIADUCT_LOG: {why}")))?,
+        (None, Err(_)) => LevelFilter::INFO,
+    };
+    let mut watch = Watch::default();
+    let settings = arguments.load(&mut watch).map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.check {
-        return print(config::explain(&loaded.settings).trim_end());
+        return print(config::explain(&settings).trim_end());
     }
-    log_to_stderr(arguments.log);
-    for warning in config::warnings(&loaded.settings) {
-        tracing::warn!("{warning}");
-    }
-    let start = || -> std::io::Result<_> {
-        let of = |kind| signal(kind);
-        Ok((of(SignalKind::terminate())?, of(SignalKind::interrupt())?, of(SignalKind::hangup())?))
-    };
-    let (mut terminate, mut interrupt, mut hangup) =
-        start().map_err(|error| Failure::Io(format!("signals cannot be heard: {error}")))?;
-    let mut watched = Watched::new(arguments.config.as_deref(), loaded.files);
-    let proxy = Proxy::start(loaded.settings).map_err(|error| Failure::Usage(error.to_string()))?;
-    for target in proxy.targets() {
-        print(&format!("listening on {target}"))?;
-    }
-    notify("READY=1");
+    log::start(level)?;
+    let mut signals = Signals::new()?;
+    let mut running = Running::start(arguments, watch, settings)?;
+    let mut ended = wait(Arc::clone(&running.proxy))?;
+    manager::tell("READY=1");
+    running.serve(&mut signals, &mut ended).await?;
 
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        let why = tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => "SIGHUP",
-            _ = look.tick() => match watched.changed() {
-                true => "a file has changed",
-                false => continue,
-            },
-        };
-        notify("RELOADING=1");
-        reload(&arguments, &proxy, &mut watched, why);
-        notify("READY=1");
-    }
-    notify("STOPPING=1");
-    tracing::info!("told to stop: what runs may finish");
-    proxy.drain();
-    let mut ended = std::pin::pin!(proxy.ended());
+    manager::tell("STOPPING=1");
+    running.proxy.drain();
     tokio::select! {
-        () = &mut ended => {}
-        _ = terminate.recv() => proxy.abort(),
-        _ = interrupt.recv() => proxy.abort(),
-    }
-    Ok(())
-}
-
-/// Reads the configuration anew. What was, stays where it cannot be used.
-fn reload(arguments: &Arguments, proxy: &Proxy, watched: &mut Watched, why: &str) {
-    let loaded = match arguments.load() {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            proxy.refused(&error.to_string());
-            return tracing::error!("{why}: the configuration stays as it was: {error}");
+        // It tells only by ending.
+        _ = &mut ended => {
+            tracing::info!("ended");
+            Ok(())
         }
-    };
-    *watched = Watched::new(arguments.config.as_deref(), loaded.files);
-    match proxy.reload(loaded.settings) {
-        Ok(()) => tracing::info!("{why}: the configuration was read anew"),
-        Err(error) => tracing::error!("{why}: the configuration stays as it was: {error}"),
-    }
-}
-
-/// The files that the configuration is made of.
-struct Watched(BTreeMap<PathBuf, Option<(SystemTime, u64)>>);
-
-impl Watched {
-    fn new(config: Option<&Path>, files: Vec<PathBuf>) -> Self {
-        let all = config.into_iter().map(Path::to_owned).chain(files);
-        Self(all.map(|path| (path.clone(), stamp(&path))).collect())
-    }
-
-    /// Whether one of them is another since this was last asked.
-    fn changed(&mut self) -> bool {
-        let mut changed = false;
-        for (path, known) in &mut self.0 {
-            let now = stamp(path);
-            changed |= now != *known;
-            *known = now;
+        () = signals.end() => {
+            running.proxy.abort();
+            Err(Failure::Io("told to end a second time: what still ran was cut".to_owned()))
         }
-        changed
     }
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
-}
-
-/// Tells systemd, where it asked to be told (sd_notify(3)).
-fn notify(what: &str) {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let address = match path.to_str().and_then(|path| path.strip_prefix('@')) {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(&path),
-    };
-    let told = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(what.as_bytes(), &address));
-    if let Err(error) = told {
-        tracing::warn!(%error, "the service manager cannot be told {what}");
+impl Arguments {
+    /// Reads the configuration, and remembers the files that it came from, also where they cannot be used.
+    fn load(&self, watch: &mut Watch) -> Result<Settings, config::ConfigError> {
+        let before = watch.look();
+        let mut settings = match &self.config {
+            None => config::from_flags(&self.listen, &self.backends)?,
+            Some(path) => {
+                let (files, settings) = match config::load(path) {
+                    Ok(Loaded { settings, files }) => (files, Ok(settings)),
+                    Err(error) => (error.files().to_vec(), Err(error)),
+                };
+                watch.renew(before, files.into_iter().chain([path.clone()]));
+                settings?
+            }
+        };
+        if let Some(grace) = self.drain_grace {
+            settings.drain.grace = grace;
+        }
+        Ok(settings)
     }
 }
 
-fn log_to_stderr(level: tracing::Level) {
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .init();
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    End,
+    Reload,
+}
+
+/// The signals that it listens to.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let take = |kind| {
+            signal(kind).map_err(|error| Failure::Io(format!("signals cannot be waited for: {error}")))
+        };
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+            hangup: take(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Told::End {}
+    }
+}
+
+/// Told when nothing is served any more.
+fn wait(proxy: Arc<Proxy>) -> Result<oneshot::Receiver<()>, Failure> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("viaduct-wait".to_owned());
+    let started = thread.spawn(move || {
+        proxy.wait();
+        // The last one that has the proxy may be this thread: then nobody is told.
+        let _ = tell.send(());
+    });
+    started.map_err(|error| Failure::Io(format!("a thread cannot be started: {error}")))?;
+    Ok(told)
+}
+
+/// A proxy, and what it was told.
+#[derive(Debug)]
+struct Running {
+    arguments: Arguments,
+    watch: Watch,
+    proxy: Arc<Proxy>,
+    /// How many threads it has for good.
+    workers: usize,
+    /// Where it listens, as far as that has been said.
+    said: Vec<String>,
+}
+
+impl Running {
+    fn start(arguments: Arguments, watch: Watch, settings: Settings) -> Result<Self, Failure> {
+        for warning in config::warnings(&settings) {
+            tracing::warn!("{warning}");
+        }
+        let workers = settings.workers;
+        let proxy = Proxy::start(settings).map_err(|error| Failure::Io(error.to_string()))?;
+        for address in inherited::unused() {
+            tracing::warn!("the socket at {address} was inherited, and no listener has its address");
+        }
+        let mut running = Self { arguments, watch, proxy: Arc::new(proxy), workers, said: Vec::new() };
+        running.say_where()?;
+        Ok(running)
+    }
+
+    /// One line for each address that is new, so that a script knows the port.
+    fn say_where(&mut self) -> Result<(), Failure> {
+        let listening = self.proxy.targets().into_iter().map(|target| format!("listening on {target}"));
+        let admin = self.proxy.admin().map(|target| format!("admin page on {target}"));
+        let now: Vec<String> = listening.chain(admin).collect();
+        for line in now.iter().filter(|line| !self.said.contains(line)) {
+            // Nobody reads: that is no reason to stop.
+            match print(line) {
+                Ok(()) | Err(Failure::Unread) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        self.said = now;
+        Ok(())
+    }
+
+    /// Serves until it is told to end.
+    async fn serve(
+        &mut self,
+        signals: &mut Signals,
+        ended: &mut oneshot::Receiver<()>,
+    ) -> Result<(), Failure> {
+        let mut pause = interval(watch::PAUSE);
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let from_file = self.arguments.config.is_some();
+        loop {
+            tokio::select! {
+                told = signals.next() => match told {
+                    Told::End => return Ok(()),
+                    Told::Reload => self.reload("SIGHUP")?,
+                },
+                _ = pause.tick(), if from_file => {
+                    if self.watch.has_changed() {
+                        self.reload("a file has changed")?;
+                    }
+                }
+                _ = &mut *ended => return Err(Failure::Io("the proxy's threads have ended".to_owned())),
+            }
+        }
+    }
+
+    /// Takes what the configuration says now, or keeps what there is.
+    fn reload(&mut self, why: &str) -> Result<(), Failure> {
+        manager::tell("RELOADING=1");
+        match self.arguments.load(&mut self.watch) {
+            Err(error) => {
+                for line in error.to_string().lines() {
+                    tracing::error!("{line}");
+                }
+                tracing::error!(
+                    "the configuration was read anew ({why}) and is not used; the old one holds on"
+                );
+            }
+            Ok(settings) => {
+                let (workers, warnings) = (settings.workers, config::warnings(&settings));
+                match self.proxy.reload(settings) {
+                    Err(error) => {
+                        tracing::error!(
+                            "the configuration was read anew ({why}) and is not used; the old one holds on: {error}"
+                        );
+                    }
+                    Ok(()) => {
+                        if workers != self.workers {
+                            tracing::warn!(
+                                "workers = {workers} takes effect when the proxy is started again"
+                            );
+                        }
+                        for warning in warnings {
+                            tracing::warn!("{warning}");
+                        }
+                        tracing::info!("the configuration was read anew ({why}) and is in use");
+                        self.say_where()?;
+                    }
+                }
+            }
+        }
+        manager::tell("READY=1");
+        Ok(())
+    }
 }
