@@ -218,6 +218,10 @@ function methods(status) {
   ];
 }
 
+function findings(status) {
+  return make('ul', { class: 'card' }, status.findings.map((text) => make('li', {}, text)));
+}
+
 function notes(status) {
   const row = (note) => make('tr', {},
     make('td', { class: 'quiet' }, make('time', { datetime: note.time }, new Date(note.time).toLocaleTimeString())),
@@ -254,6 +258,7 @@ function redraw(status) {
   document.getElementById('about').textContent = `${status.version} · up ${span(status.uptime_seconds)} · ${where}`;
   show('total', total(status));
   show('routes', status.routes.map(route));
+  show('findings', status.findings.length ? findings(status) : []);
   show('groups', legend(), status.groups.map(group));
   show('methods', methods(status));
   show('notes', notes(status));

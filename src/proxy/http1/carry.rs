@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::proxy::upstream::Member;
 use crate::proxy::upstream::link::connect;
 use crate::proxy::upstream::pick::pick;
 use crate::proxy::web::is_web;
-use crate::proxy::{headers, refuse};
+use crate::proxy::{headers, refuse, trace};
 
 /// What is offered to members in the TLS handshake.
 const ALPN: &[&[u8]] = &[b"http/1.1"];
@@ -74,6 +74,9 @@ where
     Counters::add(&counters.requests);
     let _open = Held::new(&counters.requests_open);
     headers::introduce(&mut asked.parts.headers, line.listen.settings.forwarded, &line.peer, line.tls);
+    if line.shared.trace.load(Relaxed) {
+        trace::pass_on(&mut asked.parts.headers);
+    }
     let mut seen = Seen::default();
     let told = match choose(line, &asked.parts, false) {
         Err(status) => Told::Refused(status.into()),
