@@ -409,7 +409,8 @@ impl Conf {
                 }
                 Some("options") => {
                     let given = words.filter_map(|word| word.strip_prefix("ndots:")?.parse::<usize>().ok());
-                    conf.ndots = given.last().map_or(conf.ndots, |dots| dots.min(15));
+                    conf.ndots =
+                        given.fold(None, |_, dots| Some(dots)).map_or(conf.ndots, |dots| dots.min(15));
                 }
                 _ => {}
             }
