@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod names;
+pub mod plain;
 pub mod raw;
 
 use std::net::SocketAddr;
