@@ -76,6 +76,7 @@ pub(super) fn describe(shared: &Shared, history: &History) -> Value {
         "groups": plan.groups.iter().map(|group| self::group(group, history)).collect::<Vec<_>>(),
         "methods": methods,
         "methods_left_off": left_off,
+        "findings": shared.findings.list(),
         "notes": notes,
     })
 }
