@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command demo test test-valgrind test-php84 bench bench-proxy lint fmt install clean
+.PHONY: help setup build command demo test test-c test-valgrind test-php84 bench bench-proxy lint fmt install install-c clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ command: ## Build the command: target/release/viaduct
 demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: setup ## Run every test: Rust, .phpt, interop with grpcio both ways, php-fpm, the command, the demo
+test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the demo
 	@scripts/test
+
+test-c: setup ## Run the tests of the C API only
+	@scripts/c-test
 
 test-valgrind: setup ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
@@ -41,8 +44,11 @@ lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-install: ## Put grpc.so into PHP's extension directory and enable it (DESTDIR is honoured)
+install: install-c ## Put grpc.so into PHP's extension directory and enable it (DESTDIR is honoured); the C library, too
 	@scripts/install
+
+install-c: ## Install the C library only: header, .so, .a, pkg-config, CMake (PREFIX and DESTDIR are honoured)
+	@scripts/install-c
 
 clean: ## Remove everything that was built, and the Python environment
 	$(CARGO) clean

@@ -225,7 +225,7 @@ fn v4(last: u8) -> Is {
 fn a_name_is_looked_up_again_when_its_time_is_over() {
     let names = Names::start();
     let a = Backend::start("a", Says::serving(&["x.A"]));
-    let b = Backend::start_at(beside(a.addr, 2), "b", Says::serving(&["x.A"]));
+    let _b = Backend::start_at(beside(a.addr, 2), "b", Says::serving(&["x.A"]));
     names.set("greeter.test", &[(0, Is::Alias("real.test"))]);
     names.set("real.test", &[(1, v4(1))]);
     let mut settings = with(|_| {});

@@ -17,7 +17,7 @@ struct Joined {
     _proxy: Running,
     client: Peer,
     backend: Peer,
-    listener: Backend,
+    _listener: Backend,
     /// The stream's number at the backend.
     there: u32,
 }
@@ -30,7 +30,7 @@ fn joined(end: bool) -> Joined {
     let mut backend = listener.accept();
     let head = backend.next().unwrap();
     assert_eq!(shape(&[head.clone()]), [if end { "HEADERS end" } else { "HEADERS" }]);
-    Joined { _proxy: proxy, client, backend, listener, there: head.stream }
+    Joined { _proxy: proxy, client, backend, _listener: listener, there: head.stream }
 }
 
 fn message(text: &[u8]) -> Vec<u8> {

@@ -47,12 +47,16 @@ impl Fiber {
     pub(crate) fn new() -> Result<Self, Thrown> {
         let mut closure = Zval::new();
         let mut object = Zval::new();
-        // SAFETY: the function lives as long as the process, and the closure copies it. The class is
+        let function = FUNCTION.load(Ordering::Acquire);
+        if function.is_null() {
+            return Err(errors::error("the extension has not been started".into()));
+        }
+        // SAFETY: the function lives as long as the module, and the closure copies it. The class is
         // the engine's, and its constructor takes a callable.
         unsafe {
             zend_create_closure(
                 &raw mut closure,
-                native_function(),
+                function.cast(),
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null_mut(),
@@ -146,25 +150,21 @@ extern "C" fn first_frame(_: *mut ExecuteData, _: *mut Zval) {
     }
 }
 
-/// What [`first_frame`] is to PHP: made once, never freed.
-fn native_function() -> *mut zend_function {
-    static FUNCTION: AtomicPtr<zend_internal_function> = AtomicPtr::new(ptr::null_mut());
-    let known = FUNCTION.load(Ordering::Acquire);
-    if !known.is_null() {
-        return known.cast();
-    }
+/// What [`first_frame`] is to PHP; null before [`register`].
+static FUNCTION: AtomicPtr<zend_internal_function> = AtomicPtr::new(ptr::null_mut());
+
+/// Makes the function that fibers begin with. In MINIT: a name that is interned later lives as long as
+/// the request. It is made anew where a SAPI starts the module once more, as the name went with the
+/// module's end.
+pub(crate) fn register() {
     // SAFETY: a function without arguments and without a module is all zeros but for what is set here.
     let mut function = unsafe { Box::new(MaybeUninit::<zend_internal_function>::zeroed().assume_init()) };
     function.type_ = u8::try_from(ZEND_INTERNAL_FUNCTION).unwrap_or(1);
     function.function_name = ZendStr::new_interned("{viaduct}", true).into_raw();
     function.handler = Some(first_frame);
-    let function = Box::into_raw(function);
-    match FUNCTION.compare_exchange(ptr::null_mut(), function, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => function.cast(),
-        Err(theirs) => {
-            // SAFETY: made above and shared with nobody.
-            drop(unsafe { Box::from_raw(function) });
-            theirs.cast()
-        }
+    let before = FUNCTION.swap(Box::into_raw(function), Ordering::AcqRel);
+    if !before.is_null() {
+        // SAFETY: made here, and closures copy it. No fiber has outlived the module's end.
+        drop(unsafe { Box::from_raw(before) });
     }
 }

@@ -1,13 +1,13 @@
-//! The command `viaduct`: tools around gRPC servers.
+//! The command `viaduct`: the forwarding proxy, and tools around gRPC servers.
 //!
 //! Each subcommand is a struct of arguments and a function that runs it, in [`viaduct::tool`].
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use viaduct::tool::{self, call, describe, health, list};
+use viaduct::tool::{self, call, describe, health, list, proxy};
 
-/// Calls gRPC servers and looks at them.
+/// Forwards gRPC, calls gRPC servers and looks at them.
 #[derive(Debug, Parser)]
 #[command(name = "viaduct", version)]
 struct Line {
@@ -22,6 +22,7 @@ enum Command {
     List(list::Arguments),
     Describe(describe::Arguments),
     Health(health::Arguments),
+    Proxy(proxy::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
         Command::List(arguments) => tool::run(list::run(arguments)),
         Command::Describe(arguments) => tool::run(describe::run(arguments)),
         Command::Health(arguments) => tool::run(health::run(arguments)),
+        Command::Proxy(arguments) => tool::run(proxy::run(arguments)),
     }
 }

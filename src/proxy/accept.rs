@@ -126,6 +126,19 @@ pub(super) async fn accept(
     shared: Arc<Shared>,
 ) {
     let counters = &shared.counters;
+    let take = |(socket, peer)| {
+        Counters::add(&counters.connections);
+        let Some(open) = Open::take(&listening, &shared) else {
+            return Counters::add(&counters.connections_refused);
+        };
+        let mut member = listening.lifecycle.join();
+        let plan = listening.plan.load_full();
+        tokio::spawn(async move {
+            let Open(_, shared) = &open;
+            connection(socket, peer, plan, worker, Arc::clone(shared), &mut member).await;
+            drop(open);
+        });
+    };
     loop {
         let next = poll_fn(|cx| match (acceptor.poll_accept(cx), member.phase(cx.waker())) {
             (Poll::Ready(accepted), Phase::Serving | Phase::Draining) => Poll::Ready(Some(accepted)),
@@ -133,21 +146,8 @@ pub(super) async fn accept(
             _ => Poll::Ready(None),
         });
         match next.await {
-            None => return,
-            Some(Ok((socket, peer))) => {
-                Counters::add(&counters.connections);
-                let Some(open) = Open::take(&listening, &shared) else {
-                    Counters::add(&counters.connections_refused);
-                    continue;
-                };
-                let mut member = listening.lifecycle.join();
-                let plan = listening.plan.load_full();
-                tokio::spawn(async move {
-                    let Open(_, shared) = &open;
-                    connection(socket, peer, plan, worker, Arc::clone(shared), &mut member).await;
-                    drop(open);
-                });
-            }
+            None => break,
+            Some(Ok(accepted)) => take(accepted),
             // The client gave up while it waited.
             Some(Err(error)) if is_of_the_client(&error) => {}
             Some(Err(error)) => {
@@ -156,6 +156,10 @@ pub(super) async fn accept(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    match acceptor.close() {
+        Ok(rest) => rest.into_iter().for_each(take),
+        Err(error) => tracing::warn!(%error, "connections that had come in were cut"),
     }
 }
 

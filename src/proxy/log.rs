@@ -309,7 +309,7 @@ impl Line {
 }
 
 /// A time as RFC 3339 has it, in UTC and milliseconds: `2026-11-25T15:40:25.123Z`.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, rest) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Years that begin in March, so that the leap day is the last; 400 of them have 146,097 days.

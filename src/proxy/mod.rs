@@ -64,6 +64,8 @@ use self::accept::Listening;
 use self::discover::findings::Findings;
 use self::forward::Outcome;
 use self::log::Tally;
+#[cfg(feature = "command")]
+pub(crate) use self::log::rfc3339;
 use self::metrics::{Counters, Series};
 use self::notes::Notes;
 use self::plan::Plan;
@@ -231,16 +233,30 @@ impl Proxy {
         }
     }
 
-    /// Waits until nothing is served any more, after [`drain`](Self::drain) or [`abort`](Self::abort).
-    pub fn wait(&self) {
-        if let (Some(running), Some(worker)) =
-            (self.running.get(), self.running.get().and_then(|r| r.workers.first()))
-        {
-            let mut phase = running.shared.phase.subscribe();
-            // A proxy whose worker has ended serves nothing, either.
-            worker.block_on(async move {
+    /// Notes that a configuration could not even be read.
+    pub fn refused(&self, why: &str) {
+        if let Some(running) = self.running.get() {
+            running.shared.counters.reloads_failed.fetch_add(1, Relaxed);
+            running.shared.notes.add(notes::Kind::Reload, format!("a new configuration was refused: {why}"));
+        }
+    }
+
+    /// Resolves when nothing is served any more, after [`drain`](Self::drain) or [`abort`](Self::abort).
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let phase = self.running.get().map(|running| running.shared.phase.subscribe());
+        async move {
+            if let Some(mut phase) = phase {
+                // An error: the proxy is gone, and serves nothing, either.
                 let _ = phase.wait_for(|phase| *phase == Phase::Aborted).await;
-            });
+            }
+        }
+    }
+
+    /// As [`ended`](Self::ended), for a thread that has nothing else to do.
+    pub fn wait(&self) {
+        if let Some(worker) = self.running.get().and_then(|running| running.workers.first()) {
+            // Nothing comes where the worker has ended.
+            worker.block_on(self.ended());
         }
     }
 }

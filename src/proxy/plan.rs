@@ -125,8 +125,13 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
 
 /// One socket for each worker, on the same address.
 fn bind(listen: &super::settings::Listen, workers: usize) -> Result<Vec<Listener>, StartError> {
-    let share = !listen.address.starts_with("unix");
-    let first = Listener::bind_bare(&listen.address, share)?;
+    let (first, share) = match Listener::inherited(&listen.address)? {
+        Some(inherited) => (inherited, false),
+        None => {
+            let share = !listen.address.starts_with("unix");
+            (Listener::bind_bare(&listen.address, share)?, share)
+        }
+    };
     let mut all = vec![first];
     while all.len() < workers {
         let next = match all.first() {

@@ -15,6 +15,7 @@
 //! in [`fork`].
 
 pub mod fork;
+pub(crate) mod inherited;
 mod takeover;
 
 use std::future::Future;

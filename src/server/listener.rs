@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::address::Address;
+use super::inherited;
 use super::stream::PeerAddr;
 use crate::error::{InvalidArgument, quote};
 use crate::reactor::fork::Tracked;
@@ -102,6 +103,23 @@ impl Listener {
         let mut bound = Self::bind_shared(&format!("http://{rest}"), None, share)?;
         bound.target = bound.target.replacen("http", scheme, 1);
         Ok(bound)
+    }
+
+    /// The socket that this process was started with for `address`, if there is one (socket activation).
+    pub(crate) fn inherited(address: &str) -> Result<Option<Self>, ListenError> {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let parsed = match scheme {
+            "tcp" => Address::parse(&format!("http://{rest}"))?,
+            _ => Address::parse(address)?,
+        };
+        let failed = |source| ListenError::Io { address: quote(address), source };
+        let Some(socket) = inherited::find(&parsed).map_err(failed)? else { return Ok(None) };
+        let socket = match parsed {
+            Address::Tcp { .. } => Bound::Tcp(socket.into()),
+            // Its file belongs to whoever made it.
+            Address::Unix(_) | Address::Abstract(_) => Bound::Unix(socket.into(), None),
+        };
+        Ok(Some(Self { socket, tls: None, target: address.to_owned() }))
     }
 
     /// A second handle of the same socket.
@@ -259,6 +277,29 @@ pub(crate) enum Acceptor {
 }
 
 impl Acceptor {
+    /// Listens no more. Returns the connections that have come in: the runtime may not have heard of them yet, and
+    /// closing the socket would cut them.
+    pub(crate) fn close(self) -> io::Result<Vec<(Socket, PeerAddr)>> {
+        let mut rest = Vec::new();
+        match self {
+            Self::Tcp { listener, .. } => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, peer)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    rest.push((TcpStream::from_std(stream)?.into(), PeerAddr::Ip(peer)));
+                }
+            }
+            Self::Unix { listener, .. } => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    rest.push((UnixStream::from_std(stream)?.into(), PeerAddr::Unix));
+                }
+            }
+        }
+        Ok(rest)
+    }
+
     pub(crate) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, PeerAddr)>> {
         Poll::Ready(match self {
             Self::Tcp { listener, .. } => ready!(listener.poll_accept(cx))

@@ -30,6 +30,7 @@ mod connection;
 mod counters;
 mod ground;
 mod inbox;
+pub(crate) mod inherited;
 pub(crate) mod keepalive;
 pub(crate) mod lifecycle;
 mod lifetime;

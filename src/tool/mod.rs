@@ -1,6 +1,7 @@
-//! The tools of the command `viaduct`: call a method, list services, describe types, ask for health.
+//! The tools of the command `viaduct`: call a method, list services, describe types, ask for health, run a proxy.
 //!
 //! - [`call`], [`list`], [`describe`], [`health`]: one subcommand each;
+//! - [`proxy`]: the one that stays; its `log`, `watch` and `manager` (systemd);
 //! - [`server`]: the server they talk to: target, credentials, metadata;
 //! - `schema`: what the server's messages are made of, by reflection or from a file;
 //! - `json`: messages as JSON, both ways; `text`: types as text;
@@ -16,9 +17,13 @@ pub mod failure;
 pub mod health;
 mod json;
 pub mod list;
+mod log;
+mod manager;
+pub mod proxy;
 mod schema;
 pub mod server;
 mod text;
+mod watch;
 
 use std::io::Write as _;
 use std::process::ExitCode;

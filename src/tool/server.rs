@@ -174,7 +174,7 @@ pub(super) fn lines(map: &HeaderMap) -> Vec<String> {
 }
 
 /// Reads a span: a number and `ms`, `s`, `m` or `h`; seconds where there is no unit.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let seconds = match text.get(digits.len()..) {
         Some("ms") => 0.001,

@@ -6,12 +6,15 @@ posix
 --FILE--
 <?php
 require __DIR__ . '/../support/wrong.php';
+require_once __DIR__ . '/../support/patience.php';
 
 $script = tempnam(sys_get_temp_dir(), 'viaduct-web-') . '.php';
 file_put_contents($script, <<<'PHP'
 <?php
 use Grpc\{Channel, Timeval};
 
+// PHP's web server has no auto_prepend_file.
+if ($collect = getenv('COLLECT')) require $collect;
 header('Connection: close');
 parse_str($_SERVER['QUERY_STRING'] ?? '', $ask);
 $args = ['credentials' => Grpc\ChannelCredentials::createInsecure(), 'user' => $ask['user'] ?? ''];
@@ -45,7 +48,7 @@ $web = proc_open(
     [['file', '/dev/null', 'r'], ['file', $log, 'w'], ['file', $log, 'a']],
     $pipes,
     null,
-    ['PHP_CLI_SERVER_WORKERS' => ''] + getenv(),
+    ['PHP_CLI_SERVER_WORKERS' => '', 'COLLECT' => underValgrind() ? realpath(__DIR__ . '/../support/collect.php') : ''] + getenv(),
 );
 for ($n = 0; $n < 2000 && !preg_match('~http://(127\.0\.0\.1:\d+)\) started~', file_get_contents($log), $found); $n++) {
     usleep(10_000);

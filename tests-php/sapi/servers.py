@@ -255,6 +255,64 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+class Apache(Running):
+    """Apache with its prefork MPM and PHP as a module, on a port of its own. Its log tells of children that crash."""
+
+    def __init__(self, directory, backend, calls, children=4):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        home = directory / "apache"
+        # Apache's children are never root: what they read and write is in reach of anybody.
+        shutil.copytree(WWW, home / "www")
+        calls.touch()
+        calls.chmod(0o666)
+        (home / "php.ini").write_text(f"extension={EXTENSION}\ndisplay_errors=0\n")
+        modules = pathlib.Path("/usr/lib/apache2/modules")
+        php = sorted(modules.glob("libphp*.so"))
+        if not php:
+            raise Broken("Apache's PHP module is missing: run 'make setup' first")
+        config = home / "apache.conf"
+        config.write_text(f"""
+            ServerRoot {home}
+            ServerName localhost
+            Listen 127.0.0.1:{self.port}
+            PidFile {home}/pid
+            Mutex file:{home}
+            ErrorLog {directory}/apache.log
+            LogLevel info
+            LoadModule mpm_prefork_module {modules}/mod_mpm_prefork.so
+            LoadModule authz_core_module {modules}/mod_authz_core.so
+            LoadModule env_module {modules}/mod_env.so
+            LoadModule php_module {php[-1]}
+            {"User nobody" if os.geteuid() == 0 else ""}
+            {"Group nogroup" if os.geteuid() == 0 else ""}
+            StartServers {children}
+            MinSpareServers {children}
+            MaxSpareServers {children}
+            MaxRequestWorkers {children}
+            KeepAlive Off
+            PHPIniDir {home}
+            SetEnv BACKEND 127.0.0.1:{backend.port}
+            SetEnv CALLS {calls}
+            DocumentRoot {home}/www
+            <Directory {home}/www>
+                SetHandler application/x-httpd-php
+                Require all granted
+            </Directory>""")
+        # No other ini files than its own.
+        environment = {**os.environ, "PHP_INI_SCAN_DIR": ""}
+        command = [program("apache2"), "-f", config, "-DFOREGROUND"]
+        # It ends with a signal to its whole group.
+        super().__init__(command, directory / "apache.out", env=environment, start_new_session=True)
+
+    def children(self):
+        tasks = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in tasks if alive(pid)]
+
+    def graceful(self):
+        os.kill(self.pid, signal.SIGUSR1)
+
+
 class Load:
     """h2load over nginx's socket, in the background; `codes` waits for it and counts the answers by class."""
 

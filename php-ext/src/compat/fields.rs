@@ -4,7 +4,8 @@
 //! object, for each property. The names here are made once per process, and a new object has none
 //! that they could meet.
 
-use std::sync::OnceLock;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::zend_string;
@@ -43,20 +44,16 @@ const TEXTS: [&str; 10] = [
     "details",
 ];
 
-/// Interned strings, which live as long as the process.
-struct Interned([*mut zend_string; TEXTS.len()]);
-
-// SAFETY: they are written before the first request, and are read only after that: what is interned
-// has no count of references.
-unsafe impl Send for Interned {}
-// SAFETY: as above.
-unsafe impl Sync for Interned {}
-
-static NAMES: OnceLock<Interned> = OnceLock::new();
+/// Interned strings, which live until MSHUTDOWN: Apache starts and ends its modules once more before it
+/// serves, and at each graceful restart. They have no count of references.
+static NAMES: [AtomicPtr<zend_string>; TEXTS.len()] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; TEXTS.len()];
 
 /// Makes the names; in MINIT, so that they are permanent.
 pub(crate) fn register() {
-    NAMES.get_or_init(|| Interned(TEXTS.map(|text| ZendStr::new_interned(text, true).into_raw().cast())));
+    for (name, text) in NAMES.iter().zip(TEXTS) {
+        name.store(ZendStr::new_interned(text, true).into_raw().cast(), Ordering::Release);
+    }
 }
 
 /// An object that is being made.
@@ -69,10 +66,10 @@ impl Fields {
 
     /// Sets a property that was not set before.
     pub(crate) fn set(&mut self, name: Name, mut value: Zval) {
-        let Some(name) = NAMES.get().and_then(|names| names.0.get(name as usize)) else { return };
+        let Some(name) = NAMES.get(name as usize).map(|name| name.load(Ordering::Acquire)) else { return };
         let table: *mut ZendHashTable = &raw mut *self.0;
         // SAFETY: table and name are live; the table takes the value over, reference and all.
-        unsafe { zend_hash_add_new(table, *name, &raw mut value) };
+        unsafe { zend_hash_add_new(table, name, &raw mut value) };
         std::mem::forget(value);
     }
 

@@ -233,6 +233,10 @@ function notes(status) {
     make('td', { class: 'quiet' }, note.kind),
     make('td', {}, note.text + (note.times > 1 ? ` (${count(note.times)} times)` : '')));
   return [
+    ...(status.findings.length ? [
+      make('h2', {}, 'To look at'),
+      make('div', { class: 'card' }, make('ul', {}, status.findings.map((text) => make('li', {}, text)))),
+    ] : []),
     make('h2', {}, 'Lately'),
     make('div', { class: 'card' }, status.notes.length
       ? make('table', {}, make('tbody', {}, status.notes.slice(0, 30).map(row)))

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::units::show;
 use crate::error::quote;
 use crate::proxy::settings::{Balance, Group, Listen, ListenKind, Match, Pattern, Route, Settings, Source};
+use crate::status::code_name;
 
 /// What the settings mean: listeners, routes in their order, groups, and warnings.
 pub fn explain(settings: &Settings) -> String {
@@ -32,6 +33,10 @@ fn write(settings: &Settings, out: &mut String) -> std::fmt::Result {
         for line in group_lines(group) {
             writeln!(out, "    {line}")?;
         }
+    }
+    if !settings.dns.is_empty() {
+        let servers: Vec<String> = settings.dns.iter().map(|server| server.to_string()).collect();
+        writeln!(out, "Names are asked from {}", servers.join(", "))?;
     }
     if let Some(admin) = &settings.admin {
         writeln!(out, "Admin page at {}", admin.address)?;
@@ -112,14 +117,10 @@ fn route_line(route: &Route) -> String {
         line.push_str(&format!(", within {}", show(timeout)));
     }
     if let Some(retry) = &route.retry {
-        let codes: Vec<&str> = retry.codes.iter().filter_map(|code| code_name(*code)).collect();
+        let codes: Vec<&str> = retry.codes.iter().map(|code| code_name(*code)).collect();
         line.push_str(&format!(", up to {} attempts on {}", retry.attempts, codes.join(", ")));
     }
     line
-}
-
-fn code_name(code: tonic::Code) -> Option<&'static str> {
-    super::route::CODES.iter().find(|(_, known)| *known == code).map(|(name, _)| *name)
 }
 
 fn condition(one: &Match) -> String {

@@ -1,7 +1,5 @@
 //! `[[group]]`: backends.
 
-use std::net::{IpAddr, SocketAddr};
-
 use http::HeaderName;
 
 use super::listen::pair;
@@ -9,7 +7,6 @@ use super::read::{Table, Value, set};
 use crate::error::quote;
 use crate::proxy::settings::{Balance, Discover, Eject, Group, GroupTls, Health, Source};
 use crate::tls::ClientTls;
-use crate::transport::dial::Address;
 
 /// Reads one table.
 pub(super) fn group(table: Table<'_>) -> Option<Group> {
@@ -77,7 +74,7 @@ const MEMBER: &str = "\"host:port\", \"unix:/path\" or { address = \"…\", weig
 fn member(value: Value<'_>) -> Option<Source> {
     if !value.is_table() {
         let text = value.text(MEMBER)?;
-        return match source(text, 1) {
+        return match Source::member(text, 1) {
             Ok(source) => Some(source),
             Err(why) => value.expected(&format!("{MEMBER}: {why}")),
         };
@@ -87,7 +84,7 @@ fn member(value: Value<'_>) -> Option<Source> {
     let address = table.get("address");
     let read = match address {
         None => table.wrong(format!("a member has no \"address\"; expected {MEMBER}")),
-        Some(address) => match source(address.text(MEMBER)?, weight.unwrap_or(1)) {
+        Some(address) => match Source::member(address.text(MEMBER)?, weight.unwrap_or(1)) {
             Ok(source) => Some(source),
             Err(why) => address.expected(&format!("{MEMBER}: {why}")),
         },
@@ -96,65 +93,12 @@ fn member(value: Value<'_>) -> Option<Source> {
     read
 }
 
-/// The member that `text` names; else why it names none.
-pub(super) fn source(text: &str, weight: u32) -> Result<Source, String> {
-    let fixed = |address| Source::Fixed { address, name: text.to_owned(), weight };
-    if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| *scheme != "unix") {
-        return Err(format!(
-            "a member has no scheme, whether it speaks TLS is said by \"tls\"; \"{scheme}://\" must go, which leaves {}",
-            quote(rest)
-        ));
-    }
-    if let Some(name) = text.strip_prefix("unix-abstract:") {
-        return match name.is_empty() {
-            true => Err("the name is empty".to_owned()),
-            false => Ok(fixed(Address::Abstract(name.as_bytes().to_vec()))),
-        };
-    }
-    if let Some(path) = text.strip_prefix("unix:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return match path.starts_with('/') {
-            true => Ok(fixed(Address::Unix(path.into()))),
-            false => Err("the path of a Unix socket begins with \"/\"".to_owned()),
-        };
-    }
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return match address.port() {
-            0 => Err("0 is no port to connect to".to_owned()),
-            _ => Ok(fixed(Address::Tcp(address))),
-        };
-    }
-    if text.parse::<IpAddr>().is_ok() {
-        return Err("it has no port".to_owned());
-    }
-    let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
-    let port =
-        port.parse().ok().filter(|port| *port != 0).ok_or("its port is not a number from 1 to 65535")?;
-    host_name(host)?;
-    Ok(Source::Host { host: host.to_owned(), port, weight })
-}
-
-/// Whether a resolver can be asked for it. Underscores are no part of host names, but of names that are in use.
-fn host_name(host: &str) -> Result<(), &'static str> {
-    let letters = |label: &str| label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    let bare = host.strip_suffix('.').unwrap_or(host);
-    let last_is_number = bare.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
-    match bare {
-        "" => Err("it has no host"),
-        _ if host.len() > 253 || bare.split('.').any(|l| l.is_empty() || l.len() > 63 || !letters(l)) => {
-            Err("its host is no name that can be resolved")
-        }
-        _ if last_is_number => Err("its host looks like an IP address, but is none"),
-        _ => Ok(()),
-    }
-}
-
 fn read_srv(value: Value<'_>) -> Option<Source> {
     const SRV: &str = "the name of an SRV record such as \"_grpc._tcp.greeter.internal\"";
     let name = value.text(SRV)?;
     let service =
         name.split('.').take(2).filter(|label| label.starts_with('_') && label.len() > 1).count() == 2;
-    if !service || host_name(name).is_err() {
+    if !service || Source::member(&format!("{name}:1"), 1).is_err() {
         return value.expected(SRV);
     }
     Some(Source::Srv { name: name.to_owned() })

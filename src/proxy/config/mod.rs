@@ -19,14 +19,15 @@ mod tests;
 mod units;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 pub use self::explain::{explain, warnings};
 use self::nearest::hint;
-use self::read::{File, Table, set};
-use super::settings::{AccessLog, Group, ListenKind, Route, Settings};
+use self::read::{File, Table, Value, set};
+use super::settings::{AccessLog, Group, ListenKind, Route, Settings, Source};
 use crate::error::{InvalidArgument, quote};
 
 /// What a file said.
@@ -153,6 +154,7 @@ fn root(table: Table<'_>) -> Settings {
     }
     set(&mut settings.workers, table.get("workers").and_then(|v| v.count(1..=256)).map(|n| n as usize));
     set(&mut settings.trace, table.get("trace").and_then(|v| v.flag()));
+    settings.dns = table.get("dns").iter().flat_map(|v| v.one_or_more()).filter_map(name_server).collect();
 
     for (key, what, none) in
         [("listen", "[[listen]]", listen.is_empty()), ("group", "[[group]]", groups.is_empty())]
@@ -221,6 +223,14 @@ fn root(table: Table<'_>) -> Settings {
     settings
 }
 
+/// A name server: its address, and its port where it is not 53.
+fn name_server(value: Value<'_>) -> Option<SocketAddr> {
+    const WHAT: &str = "the IP address of a name server, such as \"10.0.0.2\" or \"[::1]:5353\"";
+    let text = value.text(WHAT)?;
+    let plain = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
+    text.parse().ok().or_else(plain).or_else(|| value.expected(WHAT))
+}
+
 fn only(groups: &[Group]) -> Option<&Group> {
     match groups {
         [only] => Some(only),
@@ -275,7 +285,7 @@ pub fn from_flags(listen: &[String], backends: &[String]) -> Result<Settings, Co
     }
     let mut group = Group::default();
     for given in backends {
-        let source = group::source(given, 1).map_err(|why| {
+        let source = Source::member(given, 1).map_err(|why| {
             wrong(format!("{} is no backend: {why}; expected host:port or unix:/path", quote(given)))
         })?;
         group.sources.push(source);

@@ -47,6 +47,7 @@ fn every_key_is_read() {
     let settings = ok(r#"
 workers = 2
 trace = true
+dns = ["10.0.0.2", "[::1]:5353"]
 [[listen]]
 address = "http://0.0.0.0:8080"
 translate = ["grpc-web"]
@@ -111,6 +112,7 @@ grace = "1m"
 "#);
     let s = Duration::from_secs;
     assert_eq!((settings.workers, settings.trace), (2, true));
+    assert_eq!(settings.dns, ["10.0.0.2:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
     assert_eq!(settings.drain, Drain { notice: s(0), grace: s(60) });
     let listen = |address: &str| Listen { address: address.into(), ..Listen::default() };
     let origins = vec!["*".into(), "https://app.example.com:8443".into()];

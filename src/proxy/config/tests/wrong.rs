@@ -55,6 +55,10 @@ const WRONG: &[(&str, &[&str])] = &[
     ("{L}max_headers = \"1GiB\"\n{G}", &["is \"1GiB\"; expected a size from 1024 to 16777216 bytes"]),
     ("{L}{G}panic_threshold = 50", &["is 50; expected a share, a number from 0 to 1"]),
     ("{L}{G}retry_budget = nan", &["is nan; expected a share"]),
+    (
+        "dns = \"ns.example\"\n{L}{G}",
+        &["\"dns\" in the file is \"ns.example\"; expected the IP address of a name server"],
+    ),
     // Listeners.
     ("[[listen]]\n{G}", &["proxy.toml:1: [[listen]] has no \"address\""]),
     (
@@ -133,10 +137,7 @@ const WRONG: &[(&str, &[&str])] = &[
             "proxy.toml:7: \"members\" in [[group]] is \"b\"; expected \"host:port\", \"unix:/path\" or { address = \"…\", weight = 1 }: it has no port",
         ],
     ),
-    (
-        "{L}[[group]]\nname = \"a\"\nmembers = [\"http://b:1\"]",
-        &["\"http://\" must go, which leaves \"b:1\""],
-    ),
+    ("{L}[[group]]\nname = \"a\"\nmembers = [\"http://b:1\"]", &["without \"http://\" it is \"b:1\""]),
     ("{L}[[group]]\nname = \"a\"\nmembers = [\"b:0\"]", &["its port is not a number from 1 to 65535"]),
     ("{L}[[group]]\nname = \"a\"\nmembers = [\"127.0.0.1:0\"]", &["0 is no port to connect to"]),
     ("{L}[[group]]\nname = \"a\"\nmembers = [\"127.0.0.300:1\"]", &["looks like an IP address, but is none"]),

@@ -1,0 +1,221 @@
+//! `viaduct proxy` as a process: signals, configurations that change, sockets that are handed over.
+#![allow(missing_docs)]
+
+mod client_kit;
+mod run_kit;
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+
+use client_kit::{channel, eventually, framed, hello, is_hello, method, to, waiting};
+use run_kit::{Folder, Load, Process, block};
+use viaduct::client::ChannelOptions;
+use viaduct_testkit::{Behaviour, WrongServer};
+
+/// Everything from `address` to the backend; another `mark` is another configuration.
+fn config(address: &str, backend: &WrongServer, mark: usize) -> String {
+    format!(
+        "[[listen]]\naddress = \"{address}\"\n\
+         [[group]]\nname = \"echo\"\nmembers = [\"{}\"]\ndiscover = false\nmax_requests = {}\n\
+         [drain]\nnotice = \"200ms\"\ngrace = \"20s\"\n",
+        backend.addr,
+        1000 + mark
+    )
+}
+
+const ANY: &str = "http://127.0.0.1:0";
+const USED: &str = "and is in use";
+
+#[test]
+fn a_reload_loses_no_call_and_a_broken_file_changes_nothing() {
+    let (folder, backend) = (Folder::new("reload"), WrongServer::start(Behaviour::Echo).unwrap());
+    let file = folder.write("proxy.toml", &config(ANY, &backend, 0));
+    let mut proxy = Process::start(&["--config", &file]);
+    let load = Load::start(proxy.addr());
+    load.has_made(50);
+
+    folder.write("proxy.toml", &config(ANY, &backend, 1));
+    proxy.signal(libc::SIGHUP);
+    assert!(proxy.logs(USED).contains("(SIGHUP)"));
+
+    // By itself, when it sees the file.
+    folder.write("proxy.toml", &config(ANY, &backend, 2));
+    assert!(proxy.logs(USED).contains("(a file has changed)"));
+
+    for (broken, why) in [
+        ("listen = [".to_owned(), "proxy.toml:1: this is no TOML"),
+        (config(ANY, &backend, 3).replace("group", "gruop"), "did you mean \"group\"?"),
+        // What only the system can refuse.
+        (config("http://192.0.2.1:1", &backend, 3), "cannot listen on"),
+    ] {
+        folder.write("proxy.toml", &broken);
+        proxy.signal(libc::SIGHUP);
+        // By the signal or by itself, whichever came first.
+        proxy.logs(why);
+        load.has_made(10);
+    }
+
+    load.has_made(50);
+    load.stop();
+
+    // Another address.
+    let unix = format!("unix:{}", folder.path("proxy.sock"));
+    folder.write("proxy.toml", &config(&unix, &backend, 4));
+    proxy.logs(USED);
+    assert_eq!(proxy.says(), format!("listening on {unix}"));
+    let channel = channel(&unix, ChannelOptions::default());
+    block(async { assert!(is_hello(&hello(&channel).await)) });
+}
+
+#[test]
+fn a_certificate_that_changes_is_read_again() {
+    let (folder, backend) = (Folder::new("pem"), WrongServer::start(Behaviour::Echo).unwrap());
+    // Between the two of them they do not fit, which changes nothing.
+    let renew = || {
+        let made = rcgen::generate_simple_self_signed(["proxy.test".to_owned()]).unwrap();
+        folder.write("key.pem", &made.signing_key.serialize_pem());
+        folder.write("cert.pem", &made.cert.pem());
+        made.cert.pem()
+    };
+    let old = renew();
+    let tls = "address = \"https://127.0.0.1:0\"\ncertificate = \"cert.pem\"\nkey = \"key.pem\"";
+    let text = config(ANY, &backend, 0).replace(&format!("address = \"{ANY}\""), tls);
+    let proxy = Process::start(&["--config", &folder.write("proxy.toml", &text)]);
+    let target = proxy.target.clone();
+    let reaches = |ca: &str| {
+        let tls = viaduct::tls::ClientTls::new(Some(ca.as_bytes()), None, Some("proxy.test")).unwrap();
+        let channel = client_kit::over_tls(&target, Some(tls), ChannelOptions::default());
+        block(async move { is_hello(&hello(&channel).await) })
+    };
+    assert!(reaches(&old));
+    let new = renew();
+    proxy.logs(USED);
+    assert!(reaches(&new) && !reaches(&old));
+}
+
+#[test]
+fn sigterm_drains() {
+    let (folder, backend) = (Folder::new("drain"), WrongServer::start(Behaviour::Echo).unwrap());
+    let mut proxy = Process::start(&["--config", &folder.write("proxy.toml", &config(ANY, &backend, 0))]);
+    let (addr, channel) = (proxy.addr(), to(proxy.addr()));
+    block(async {
+        let call = channel.call(method(), None, waiting(60.0)).await;
+        call.send(framed(b"hello")).await.unwrap();
+        eventually(|| backend.stats().streams == 1).await;
+        proxy.signal(libc::SIGTERM);
+        proxy.refuses(addr).await;
+        assert!(proxy.runs(), "a call is running");
+        assert!(is_hello(&call.response().await));
+    });
+    assert_eq!(proxy.ended(), Some(0));
+}
+
+#[test]
+fn a_second_signal_cuts() {
+    let (folder, backend) = (Folder::new("cut"), WrongServer::start(Behaviour::Silence).unwrap());
+    let mut proxy = Process::start(&["--config", &folder.write("proxy.toml", &config(ANY, &backend, 0))]);
+    let (addr, channel) = (proxy.addr(), to(proxy.addr()));
+    block(async {
+        let call = channel.call(method(), Some(framed(b"hello")), waiting(60.0)).await;
+        eventually(|| backend.stats().streams == 1).await;
+        proxy.signal(libc::SIGTERM);
+        proxy.refuses(addr).await;
+        proxy.signal(libc::SIGINT);
+        assert_ne!(call.response().await.status.code(), viaduct::Code::Ok);
+    });
+    assert_eq!(proxy.ended(), Some(1));
+}
+
+#[test]
+fn a_successor_on_the_same_port_takes_over() {
+    let (folder, backend) = (Folder::new("restart"), WrongServer::start(Behaviour::Echo).unwrap());
+    let file = folder.write("proxy.toml", &config(ANY, &backend, 0));
+    let mut old = Process::start(&["--config", &file]);
+    // The port is known now.
+    let addr = old.addr();
+    let load = Load::start(addr);
+    for round in 1..4 {
+        let file = folder.write("next.toml", &config(&format!("http://{addr}"), &backend, round));
+        let new = Process::start(&["--config", &file]);
+        load.has_made(50);
+        old.signal(libc::SIGTERM);
+        assert_eq!(old.ended(), Some(0));
+        load.has_made(50);
+        old = new;
+    }
+    load.stop();
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_taken() {
+    let (folder, backend) = (Folder::new("activated"), WrongServer::start(Behaviour::Echo).unwrap());
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_target = format!("http://{}", tcp.local_addr().unwrap());
+    let path = folder.path("activated.sock");
+    let unix = UnixListener::bind(&path).unwrap();
+    for (target, socket) in [(tcp_target, tcp.into()), (format!("unix:{path}"), unix.into())] {
+        let socket: std::os::fd::OwnedFd = socket;
+        let two = format!("workers = 2\n{}", config(&target, &backend, 0));
+        let file = folder.write("proxy.toml", &two);
+        // It waits in the kernel until somebody comes who accepts.
+        let channel = channel(&target, ChannelOptions::default());
+        let call = std::thread::spawn(move || block(async move { hello(&channel).await }));
+        let mut proxy = Process::activated(socket.try_clone().unwrap(), &["--config", &file]);
+        assert_eq!(proxy.target, target);
+        assert!(is_hello(&call.join().unwrap()));
+        proxy.signal(libc::SIGTERM);
+        assert_eq!(proxy.ended(), Some(0));
+        // The socket is not its own: the next one takes it.
+        let proxy = Process::activated(socket, &["--config", &file]);
+        assert_eq!(proxy.target, target);
+    }
+    assert!(std::fs::exists(&path).unwrap());
+}
+
+#[test]
+fn many_reloads_leave_nothing_behind() {
+    let (folder, backend) = (Folder::new("many"), WrongServer::start(Behaviour::Echo).unwrap());
+    let file = folder.write("proxy.toml", &config(ANY, &backend, 0));
+    let proxy = Process::start(&["--config", &file]);
+    let load = Load::start(proxy.addr());
+    let reload = |from: usize, to: usize| {
+        for mark in from..to {
+            folder.write("proxy.toml", &config(ANY, &backend, mark));
+            proxy.signal(libc::SIGHUP);
+            proxy.logs(USED);
+        }
+        proxy.rss()
+    };
+    let early = reload(1, 200);
+    let late = reload(200, 1000);
+    println!("{} KiB after 200 reloads, {} KiB after 1,000; {} calls", early, late, load.stop());
+    assert!(late < early + 2048, "{early} KiB, and then {late} KiB");
+}
+
+#[test]
+fn what_cannot_be_run_is_told() {
+    let folder = Folder::new("wrong");
+    let file = folder.write("proxy.toml", "[[listn]]\n");
+    let run = |arguments: &[&str]| {
+        let viaduct =
+            std::process::Command::new(env!("CARGO_BIN_EXE_viaduct")).arg("proxy").args(arguments).output();
+        let output = viaduct.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, _, told) = run(&["--config", &file]);
+    assert_eq!(code, Some(2));
+    assert!(
+        told.contains("proxy.toml:1: unknown key \"listn\" in the file; did you mean \"listen\"?"),
+        "{told}"
+    );
+    assert_eq!(run(&["--config", &folder.path("gone.toml"), "--check"]).0, Some(2));
+    assert_eq!(run(&["--listen", ":0"]).0, Some(2));
+    assert_eq!(run(&[]).0, Some(2));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, told) = run(&["--listen", &address, "--backend", "127.0.0.1:1"]);
+    assert!(code == Some(1) && told.contains("cannot listen on"), "{told}");
+    let (code, said, _) = run(&["--listen", ":0", "--backend", "b.example:1", "--check"]);
+    assert!(code == Some(0) && said.contains("members: every address of b.example:1"), "{said}");
+}
