@@ -164,7 +164,7 @@ fn understand(method: Method, target: &str, old: bool, headers: HeaderMap) -> Re
 /// HTTP/2 that is begun in HTTP/1.1 (RFC 7540, section 3.2; obsolete) would carry requests past the routes: such a
 /// client is answered in HTTP/1.1, as by a server that does not know it.
 fn is_carried(upgrade: &HeaderValue) -> bool {
-    !tokens(upgrade).any(|token| token.len() >= 2 && token.as_bytes()[..2].eq_ignore_ascii_case(b"h2"))
+    !tokens(upgrade).any(|token| token.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("h2")))
 }
 
 /// What the header `connection` lists.
