@@ -218,7 +218,7 @@ fn chromium_draws_what_runs() {
         "package is accounts",
         "3 attempts for UNAVAILABLE",
         "round robin",
-        "left out for",
+        "left out<small>for ",
         "unreachable",
         "4 services",
         "billing.Invoices/",

@@ -172,7 +172,7 @@ function member(member, most) {
   const why = (member.last_error || '').replace(member.name + ': ', '');
   return make('tr', {},
     make('td', { class: `state ${member.state}` }, make('i', { 'aria-hidden': 'true' }, sign),
-      word + (left !== null ? ` for ${time(left)}` : '')),
+      word, left !== null ? make('small', {}, `for ${span(left)}`) : null),
     make('td', { class: 'name' }, make('b', {}, member.name),
       why ? make('span', { class: 'why' }, why) : null),
     make('td', { class: 'strip' }, bars(member.last_minute, most, member.name)),
