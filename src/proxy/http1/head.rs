@@ -452,7 +452,7 @@ mod tests {
             ("GET /", 400),
             ("GET", 400),
             ("GET  / HTTP/1.1", 400),
-            ("GET / x HTTP/1.1", 400),
+            ("GET / x HTTP/1.1", 505),
             ("GET nothing HTTP/1.1", 400),
             ("GET * HTTP/1.1", 400),
             ("CONNECT a:1 HTTP/1.1", 501),
