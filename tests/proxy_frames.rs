@@ -29,7 +29,7 @@ fn joined(end: bool) -> Joined {
     client.headers(1, &POST, end);
     let mut backend = listener.accept();
     let head = backend.next().unwrap();
-    assert_eq!(shape(&[head.clone()]), [if end { "HEADERS end" } else { "HEADERS" }]);
+    assert_eq!(shape(std::slice::from_ref(&head)), [if end { "HEADERS end" } else { "HEADERS" }]);
     Joined { _proxy: proxy, client, backend, _listener: listener, there: head.stream }
 }
 
@@ -121,7 +121,7 @@ fn a_client_that_goes_cancels_its_calls() {
     let mut next = Peer::connect(j._proxy.addr);
     next.headers(1, &POST, true);
     let head = j.backend.next().unwrap();
-    assert_eq!(shape(&[head.clone()]), ["HEADERS end"]);
+    assert_eq!(shape(std::slice::from_ref(&head)), ["HEADERS end"]);
     assert!(head.stream > j.there);
 }
 

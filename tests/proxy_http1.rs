@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use proxy_kit::plain::{Over, Plain, Stream, counted, field, get, ok, status};
-use proxy_kit::{Running, all_to, eventually, group, nobody, settings};
+use proxy_kit::{Running, all_to, eventually, group, settings};
 use viaduct::proxy::settings::{Admin, Drain, Forwarded, Match, Pattern, Settings};
 
 fn with_admin(mut settings: Settings) -> Settings {
