@@ -225,12 +225,17 @@ impl Client {
     }
 
     async fn call(&mut self, body: &[u8], binary: &str) -> Answer {
-        let request = http::Request::post("http://front.example/test.Echo/Unary")
+        self.call_with(body, &[("k-bin", binary)]).await
+    }
+
+    async fn call_with(&mut self, body: &[u8], headers: &[(&'static str, &str)]) -> Answer {
+        let mut request = http::Request::post("http://front.example/test.Echo/Unary")
             .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .header("k-bin", binary)
-            .body(())
-            .unwrap();
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).unwrap();
         let (response, mut stream) =
             self.0.clone().ready().await.unwrap().send_request(request, false).unwrap();
         stream.send_data(message(body).into(), true).unwrap();
@@ -266,6 +271,20 @@ fn status_of(behaviour: Behaviour) -> Status {
     let proxy = Running::before(&[server.addr]);
     let (_, _, status) = block(called(proxy.addr, b"hello"));
     status.unwrap_or_else(|| panic!("{behaviour}: a call ended without a status"))
+}
+
+#[test]
+fn a_deadline_that_passes_is_told_wherever_the_answer_is() {
+    for behaviour in [Behaviour::Silence, Behaviour::SilenceAfterHeaders, Behaviour::SilenceAfterMessage] {
+        let server = WrongServer::start(behaviour).unwrap();
+        let proxy = Running::before(&[server.addr]);
+        let (_, _, status) = block(async {
+            Client::connect(proxy.addr).await.call_with(b"x", &[("grpc-timeout", "300m")]).await
+        });
+        let status = status.unwrap_or_else(|| panic!("{behaviour}: a call ended without a status"));
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{behaviour}");
+        proxy_kit::eventually(|| server.stats().resets == 1);
+    }
 }
 
 #[test]

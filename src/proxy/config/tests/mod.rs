@@ -386,3 +386,36 @@ fn what_looks_like_a_mistake_is_told() {
     assert!(told.contains("nothing leads to the group \"idle\""), "{told}");
     assert!(told.contains("open to other machines"), "{told}");
 }
+
+/// Each key of the reference is known here, and each key that is known stands there.
+#[test]
+fn the_reference_has_every_key() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/proxy-config.md")).unwrap();
+    let mut told: Vec<String> = Vec::new();
+    for row in text.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split('|').nth(1).unwrap_or_default();
+        told.extend(cell.split('`').skip(1).step_by(2).map(|key| key.rsplit('.').next().unwrap().to_owned()));
+    }
+    let sources = ["mod.rs", "listen.rs", "group.rs", "route.rs"].map(|name| {
+        let path = format!("{}/src/proxy/config/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    });
+    let mut known: Vec<String> = Vec::new();
+    for source in &sources {
+        known.extend(
+            source.split(".get(\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),
+        );
+    }
+    // Those of patterns and members, which the text has in sentences.
+    for word in ["prefix", "regex", "exact", "weight", "address", "ring_hash"] {
+        assert!(known.iter().any(|key| key == word));
+        known.retain(|key| key != word);
+    }
+    told.retain(|key| key != "address");
+    for all in [&mut told, &mut known] {
+        all.sort();
+        all.dedup();
+    }
+    assert!(known.len() > 50, "{known:?}");
+    assert_eq!(told, known);
+}
