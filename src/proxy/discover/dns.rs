@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::resolver::{Family, Lookup, Resolver, Service};
+use super::message::Service;
+use super::resolver::{Family, Lookup, Resolver};
 use super::{News, Watch};
 use crate::error::quote;
 use crate::proxy::upstream::Found;
@@ -99,7 +100,8 @@ pub(super) struct Host {
     weight: u32,
     schedule: Schedule,
     addresses: Addresses,
-    told: Option<Vec<Found>>,
+    told: bool,
+    found: Vec<Found>,
 }
 
 impl Host {
@@ -111,7 +113,8 @@ impl Host {
             weight,
             schedule: Schedule::new(host),
             addresses: Addresses::default(),
-            told: None,
+            told: false,
+            found: Vec::new(),
         }
     }
 }
@@ -127,13 +130,19 @@ impl Watch for Host {
                     Err(why) => self.schedule.failed(&why),
                 }
                 let found: Vec<Found> = self.addresses.found(&self.host, self.port, self.weight).collect();
-                if self.told.as_ref() != Some(&found) {
-                    self.told = Some(found.clone());
-                    return found;
+                let first = !std::mem::replace(&mut self.told, true);
+                if first || self.found != found {
+                    self.found = found;
+                    return known(&self.found);
                 }
             }
         })
     }
+}
+
+/// What is told of what was found: a failure is no answer, and there is always someone behind an answer.
+fn known(found: &[Found]) -> Option<Vec<Found>> {
+    (!found.is_empty()).then(|| found.to_vec())
 }
 
 /// A service (RFC 2782): of its targets those with the lowest priority whose names have addresses.
@@ -213,7 +222,7 @@ impl Watch for Srv {
                 }
                 self.told = true;
                 if news {
-                    return self.found.clone();
+                    return known(&self.found);
                 }
             }
         })

@@ -39,8 +39,9 @@ pub(super) struct File {
     content: Vec<u8>,
     /// What is wrong with it, as it was logged.
     trouble: Option<String>,
-    /// What was told.
-    told: Option<Vec<Found>>,
+    /// What was told, and whether anything was.
+    found: Vec<Found>,
+    told: bool,
 }
 
 impl File {
@@ -53,7 +54,8 @@ impl File {
             seen: None,
             content: Vec::new(),
             trouble: None,
-            told: None,
+            found: Vec::new(),
+            told: false,
         }
     }
 
@@ -131,10 +133,11 @@ impl Watch for File {
                 }
                 let found = self.lines.found();
                 // The first time names are waited for, so that there are members at once.
-                let first = self.told.is_none() && !self.lines.has_answered();
-                if !first && self.told.as_ref() != Some(&found) {
-                    self.told = Some(found.clone());
-                    return found;
+                let waits = !self.told && !self.lines.has_answered();
+                if !waits && (!self.told || self.found != found) {
+                    self.told = true;
+                    self.found.clone_from(&found);
+                    return (!found.is_empty()).then_some(found);
                 }
                 // Either is a reason to look again.
                 let _ = tokio::time::timeout_at(self.look_at, self.lines.changed()).await;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - [`Watch`]: the seam; whatever names members implements it;
-//! - `dns`, `file`: those that come with the proxy; `resolver`: how names are looked up;
+//! - `dns`, `file`: those that come with the proxy; `resolver`, `message`: how names are looked up;
 //! - `services`: asks members which services they serve; `findings`: what an operator should know of the answers.
 //!
 //! One task tends a group, on the first worker, over the connections that carry that worker's traffic. It ends with its
@@ -17,6 +17,7 @@
 mod dns;
 mod file;
 pub(super) mod findings;
+mod message;
 mod resolver;
 mod services;
 #[cfg(test)]
@@ -47,12 +48,13 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 /// Something that names members: a name server, a file, a registry.
 pub(super) trait Watch: fmt::Debug + Send {
     /// Waits for news and returns all members: the first time as soon as it has looked, after that only what differs
-    /// from before. Where it cannot look, it goes on with what it knows; nothing is lost where the future is dropped.
+    /// from before. None the first time where nothing was found out; later a look in vain is no news. Nothing is lost
+    /// where the future is dropped.
     fn next(&mut self) -> News<'_>;
 }
 
 /// What [`Watch::next`] returns.
-pub(super) type News<'a> = Pin<Box<dyn Future<Output = Vec<Found>> + Send + 'a>>;
+pub(super) type News<'a> = Pin<Box<dyn Future<Output = Option<Vec<Found>>> + Send + 'a>>;
 
 /// Several watches as one.
 #[derive(Debug, Default)]
@@ -113,7 +115,9 @@ impl Union {
         .await;
         drop(waiting);
         let one = self.0.get_mut(at)?;
-        one.found = found;
+        if let Some(found) = found {
+            one.found = found;
+        }
         one.has_answered = true;
         Some(one)
     }
