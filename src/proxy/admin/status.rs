@@ -156,7 +156,7 @@ fn member(member: &Arc<Member>, history: &History) -> Value {
     member.all_series().iter().for_each(|(_, series)| totals.add(series));
     let mut told = json!({
         "name": member.name(),
-        "weight": member.found.weight,
+        "weight": member.weight(),
         "state": State::of(member).name(),
         "ejected_for_seconds": member.ejected_for().map(|left| left.as_secs_f64()),
         "requests_open": member.running.load(Relaxed),
