@@ -111,3 +111,39 @@ fn without_a_share_for_retries_there_are_none() {
     }
     assert!((100..=101).contains(&retries(&group)), "not more than so many");
 }
+
+#[test]
+fn conflicts_and_what_has_gone_are_kept_as_long_as_they_hold() {
+    let group = |name: &str, member: &str| settings::Group {
+        name: name.to_owned(),
+        sources: vec![Source::member(member, 1).unwrap()],
+        discover: None,
+        ..settings::Group::default()
+    };
+    let to_a = settings::Route {
+        name: "all".into(),
+        matches: Vec::new(),
+        group: "a".into(),
+        timeout: None,
+        authority: None,
+        retry: None,
+    };
+    let mut settings = Settings {
+        groups: vec![group("a", "127.0.0.1:1"), group("b", "127.0.0.1:2")],
+        routes: vec![to_a],
+        ..Settings::default()
+    };
+    let proxy = Proxy::start(settings.clone()).unwrap();
+    let shared = Arc::clone(&proxy.running().unwrap().shared);
+    for group in &shared.plan.load().groups {
+        group.members().all.members[0].set_services(Some(vec!["x.X".into()]));
+        group.sort_services();
+    }
+    shared.findings.compare(&shared.plan.load());
+    let [conflict] = &shared.findings.list()[..] else { panic!("{:?}", shared.findings.list()) };
+    assert!(conflict.contains("\"x.X\"") && conflict.contains("no route leads it to \"b\""), "{conflict}");
+    // Without the second group there is nothing to tell.
+    settings.groups.pop();
+    proxy.reload(settings).unwrap();
+    assert!(shared.findings.list().is_empty());
+}
