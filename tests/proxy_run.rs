@@ -30,7 +30,7 @@ const USED: &str = "and is in use";
 fn a_reload_loses_no_call_and_a_broken_file_changes_nothing() {
     let (folder, backend) = (Folder::new("reload"), WrongServer::start(Behaviour::Echo).unwrap());
     let file = folder.write("proxy.toml", &config(ANY, &backend, 0));
-    let mut proxy = Process::start(&["--config", &file]);
+    let proxy = Process::start(&["--config", &file]);
     let load = Load::start(proxy.addr());
     load.has_made(50);
 

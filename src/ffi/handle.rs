@@ -281,8 +281,8 @@ mod tests {
         let two = give(Two);
         assert_eq!(result(get(two.cast::<One>().cast_const())), VIADUCT_WRONG_HANDLE);
         assert_eq!(result(free(two.cast::<One>())), VIADUCT_WRONG_HANDLE);
-        let numbers = [0u64; 4];
-        let inside = numbers.as_ptr().cast::<u8>();
+        let mut numbers = [0u64; 4];
+        let inside = numbers.as_mut_ptr().cast::<u8>().cast_const();
         assert_eq!(result(get(inside.cast::<One>())), VIADUCT_WRONG_HANDLE);
         assert_eq!(result(get(inside.wrapping_add(1).cast::<One>())), VIADUCT_WRONG_HANDLE);
         free(two).unwrap();

@@ -63,26 +63,25 @@ impl Runtime {
     /// inside a callback, too.
     pub(super) fn wait<F: Future>(&self, patience: Option<Duration>, work: F) -> Result<F::Output, Error> {
         let handle = self.handle()?;
-        let mut work = pin!(work);
-        {
-            let _inside = handle.enter();
-            if let Poll::Ready(done) = poll_once(work.as_mut()) {
-                return Ok(done);
-            }
-        }
         let too_long = || Error::new(VIADUCT_TIMEOUT, "it did not happen within the given time");
-        match patience {
-            Some(span) if span.is_zero() => Err(too_long()),
-            span => {
-                may_wait()?;
-                self.reactor.block_on(async {
-                    match span {
-                        None => Ok(work.await),
-                        Some(span) => tokio::time::timeout(span, work).await.map_err(|_| too_long()),
+        if is_inside() || patience.is_some_and(|span| span.is_zero()) {
+            let _inside = handle.enter();
+            return match poll_once(pin!(work)) {
+                Poll::Ready(done) => Ok(done),
+                Poll::Pending => {
+                    if patience.is_none_or(|span| !span.is_zero()) {
+                        may_wait()?;
                     }
-                })
-            }
+                    Err(too_long())
+                }
+            };
         }
+        self.reactor.block_on(async {
+            match patience {
+                None => Ok(work.await),
+                Some(span) => tokio::time::timeout(span, work).await.map_err(|_| too_long()),
+            }
+        })
     }
 }
 

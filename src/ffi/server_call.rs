@@ -100,7 +100,10 @@ impl viaduct_server_call {
 
 impl Drop for viaduct_server_call {
     fn drop(&mut self) {
-        // What waits for its end holds the call, too; so it is ended here. Mostly it was answered.
+        if self.inner.call.is_over() {
+            return;
+        }
+        // What waits for its end holds the call, too; so it is ended here.
         let status = Status::internal("the handler ended without an answer");
         let _ = self.inner.call.finish(status, HeaderMap::new());
     }

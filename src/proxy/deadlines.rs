@@ -90,8 +90,7 @@ impl Deadlines {
     /// Tells the requests whose time is over, and sets `timer` to the next deadline.
     pub(super) fn poll(&self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) {
         let heap = &mut *lock(&self.0);
-        loop {
-            let Some(Reverse(next)) = heap.entries.peek() else { break };
+        while let Some(Reverse(next)) = heap.entries.peek() {
             if heap.armed.is_none_or(|armed| next.at < armed) {
                 match &mut *timer {
                     Some(set) => set.as_mut().reset(next.at.into()),
@@ -116,7 +115,7 @@ impl Deadlines {
                 {
                     due.passed.store(true, Release);
                     let waker = lock(&due.waker).take();
-                    waker.map(Waker::wake);
+                    waker.into_iter().for_each(Waker::wake);
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use super::upstream::link::{Made, connect};
 use super::upstream::pick::pick;
 use super::upstream::{Group, Member};
 use crate::server::lifecycle::{Membership, Phase};
+use crate::server::stream::PeerAddr;
 use crate::tls::explain;
 use crate::transport::socket::{Socket, Transport};
 
@@ -136,11 +138,7 @@ where
 /// A connection to a member of the group, the first that takes one.
 async fn find(line: &Line, name: &str) -> Option<(Arc<Member>, Made)> {
     let shared = &line.shared;
-    if let Some(member) = line.loops_from() {
-        Counters::add(&shared.counters.loops);
-        if !member.looped.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            tracing::warn!("{}", refuse::looped(member.name()).message());
-        }
+    if loops(line) {
         return None;
     }
     let group: Arc<Group> = shared.plan.load().groups.iter().find(|group| group.name() == name).cloned()?;
@@ -151,6 +149,8 @@ async fn find(line: &Line, name: &str) -> Option<(Arc<Member>, Made)> {
             pick(&group, &members.all, &HeaderMap::new(), &tried)?
         };
         match connect(&group, &member, &[]).await {
+            // The other end may not have known yet that the connection is its own.
+            Ok(_) if loops(line) => return None,
             Ok(made) => return Some((member, made)),
             Err(why) => {
                 group.blame(&member);
@@ -162,6 +162,17 @@ async fn find(line: &Line, name: &str) -> Option<(Arc<Member>, Made)> {
             }
         }
     }
+}
+
+/// Whether the client is the proxy itself. The member that leads here is left out from then on.
+fn loops(line: &Line) -> bool {
+    let PeerAddr::Ip(address) = line.peer else { return false };
+    let Some(member) = line.shared.own.find(address) else { return false };
+    Counters::add(&line.shared.counters.loops);
+    if !member.looped.swap(true, Relaxed) {
+        tracing::warn!("{}", refuse::looped(member.name()).message());
+    }
+    true
 }
 
 /// Carries bytes both ways until both sides have ended. How many went there and back.

@@ -142,6 +142,11 @@ impl ServerCall {
         }
     }
 
+    /// Whether the call was answered or is cancelled, as far as is known by now.
+    pub fn is_over(&self) -> bool {
+        self.0.end() != End::Open
+    }
+
     /// Resolves when the call is cancelled, with CANCELLED (the client reset it or went away),
     /// DEADLINE_EXCEEDED or INTERNAL (the request broke the protocol). `None` when it was answered
     /// and can be cancelled no more.

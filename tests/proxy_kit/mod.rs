@@ -4,6 +4,7 @@
 pub mod backend;
 pub mod http;
 pub mod names;
+pub mod plain;
 pub mod raw;
 
 use std::net::SocketAddr;

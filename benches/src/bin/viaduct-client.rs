@@ -13,7 +13,9 @@ const WARM_UP: usize = 100;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [port, size, calls] = &arguments[..] else { return Err("usage: viaduct-client PORT SIZE CALLS".into()) };
+    let [port, size, calls] = &arguments[..] else {
+        return Err("usage: viaduct-client PORT SIZE CALLS".into());
+    };
     let (size, calls): (usize, usize) = (size.parse()?, calls.parse()?);
     let reactor = Reactor::threaded()?;
     let target = Target::parse(&format!("http://127.0.0.1:{port}"))?;

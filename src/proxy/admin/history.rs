@@ -44,6 +44,8 @@ pub(super) enum State {
     Well,
     Ill,
     Ejected,
+    /// No connection stands, and the last attempt failed.
+    Unreachable,
     Loop,
 }
 
@@ -55,6 +57,10 @@ impl State {
             Self::Ill
         } else if member.ejected_for().is_some() {
             Self::Ejected
+        } else if member.pools.iter().any(|pool| pool.failure().is_some())
+            && member.pools.iter().all(|pool| pool.len() == 0)
+        {
+            Self::Unreachable
         } else {
             Self::Well
         }
@@ -65,6 +71,7 @@ impl State {
             Self::Well => "well",
             Self::Ill => "ill",
             Self::Ejected => "ejected",
+            Self::Unreachable => "unreachable",
             Self::Loop => "loop",
         }
     }
@@ -74,6 +81,7 @@ impl State {
             Self::Well => "is well again",
             Self::Ill => "fails its health checks",
             Self::Ejected => "is left out for its failures",
+            Self::Unreachable => "cannot be reached",
             Self::Loop => "leads back to this proxy, and is left out",
         }
     }

@@ -7,6 +7,7 @@ const STATES = {
   well: ['●', 'well'],
   ill: ['▲', 'ill'],
   ejected: ['■', 'left out'],
+  unreachable: ['✕', 'unreachable'],
   loop: ['↺', 'loop'],
 };
 
@@ -167,11 +168,13 @@ function services(member) {
 function member(member, most) {
   const [sign, word] = STATES[member.state] || ['?', member.state];
   const left = member.ejected_for_seconds;
+  // Its name stands there already.
+  const why = (member.last_error || '').replace(member.name + ': ', '');
   return make('tr', {},
     make('td', { class: `state ${member.state}` }, make('i', { 'aria-hidden': 'true' }, sign),
-      word + (left !== null ? ` for ${time(left)}` : '')),
+      word, left !== null ? make('small', {}, `for ${span(left)}`) : null),
     make('td', { class: 'name' }, make('b', {}, member.name),
-      member.last_error !== null ? make('span', { class: 'why' }, member.last_error) : null),
+      why ? make('span', { class: 'why' }, why) : null),
     make('td', { class: 'strip' }, bars(member.last_minute, most, member.name)),
     figures(member),
     number(count(member.requests_open)),
@@ -182,16 +185,18 @@ function member(member, most) {
 function group(group) {
   const well = group.members.filter((one) => one.state === 'well').length;
   const most = peak(group.members);
+  // An address that is a member as it stands says nothing new.
+  const found = group.sources.filter((source) => !group.members.some((one) => one.name === source));
   return make('div', { class: 'card', id: 'group-' + encodeURIComponent(group.name) },
     make('div', { class: 'head' },
       make('h3', {}, group.name),
       make('span', { class: well < group.members.length ? 'ill' : 'quiet' }, `${well} of ${group.members.length} well`),
       make('span', { class: 'quiet' }, group.balance),
       group.tls ? make('span', { class: 'quiet' }, 'TLS') : null,
-      group.sources.length ? make('span', { class: 'quiet' }, 'from ' + group.sources.join(', ')) : null),
+      found.length ? make('span', { class: 'quiet' }, 'from ' + found.join(', ')) : null),
     group.members.length
       ? make('table', {},
-        head('state', 'backend', 'the last minute', '#requests/s', '#errors/s', '#p50', '#p99', '#now', '#connections', 'serves'),
+        head('state', 'backend', 'the last minute', '#req/s', '#err/s', '#p50', '#p99', '#now', '#connections', 'serves'),
         make('tbody', {}, group.members.map((one) => member(one, most))))
       : make('p', { class: 'bad' }, 'It has no members now.'));
 }
@@ -211,7 +216,7 @@ function methods(status) {
     make('h2', {}, 'Methods'),
     make('div', { class: 'card' }, all.length
       ? make('table', {},
-        head('method', 'the last minute', '#requests/s', '#errors/s', '#p50', '#p99', '#in all', 'other than OK'),
+        head('method', 'the last minute', '#req/s', '#err/s', '#p50', '#p99', '#in all', 'other than OK'),
         make('tbody', {}, all.map(row)))
       : make('p', { class: 'quiet' }, 'Nothing has been asked for yet.'),
     status.methods_left_off ? make('p', { class: 'quiet' }, `and ${count(status.methods_left_off)} with less to do`) : null),
@@ -243,7 +248,7 @@ function legend() {
   const one = (name, text) => make('span', {},
     draw('svg', { viewBox: '0 0 1 1', 'aria-hidden': 'true' }, draw('rect', { class: name, width: 1, height: 1 })), text);
   return make('p', { class: 'legend' },
-    'Each bar is a second.', one('good', 'answered'), one('error', 'failed'), one('mark', 'ill or left out'));
+    'Each bar is a second.', one('good', 'answered'), one('error', 'failed'), one('mark', 'ill, left out or unreachable'));
 }
 
 function phase(name, text) {

@@ -138,7 +138,7 @@ fn groups(text: &mut Text, shared: &Shared) {
     let gauges: [Family<Member>; 4] = [
         (
             "viaduct_backend_up",
-            "Whether the backend may be given requests: it is neither ill nor left out.",
+            "Whether the backend is well: 0 where it is ill, left out, not to be reached, or the proxy itself.",
             |m| u64::from(State::of(m) == State::Well),
         ),
         ("viaduct_backend_ejected", "Whether the backend is left out for its failures.", |m| {

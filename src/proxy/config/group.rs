@@ -162,7 +162,8 @@ fn eject(table: Option<Table<'_>>) -> Eject {
 }
 
 fn balance(value: Value<'_>) -> Option<Balance> {
-    const WORDS: [(&str, fn() -> Balance); 4] = [
+    type Make = fn() -> Balance;
+    const WORDS: [(&str, Make); 4] = [
         ("least_request", || Balance::LeastRequest),
         ("peak_ewma", || Balance::PeakEwma),
         ("round_robin", || Balance::RoundRobin),

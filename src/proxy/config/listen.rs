@@ -172,7 +172,7 @@ fn identities(
         key.wrong::<()>(format!("{} stands without \"certificate\"", key.name()));
     }
     if let Some(more) = more {
-        let Some(list) = more.list(LIST) else { return None };
+        let list = more.list(LIST)?;
         for one in list {
             let Some(table) = one.table("certificates", LIST) else {
                 whole = false;
@@ -196,11 +196,11 @@ fn identities(
     (whole && !all.is_empty()).then_some(all)
 }
 
+/// A certificate's chain and its key.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// A certificate and its key; an error has been reported.
-pub(super) fn pair(
-    certificate: Option<Value<'_>>,
-    key: Option<Value<'_>>,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, ()> {
+pub(super) fn pair(certificate: Option<Value<'_>>, key: Option<Value<'_>>) -> Result<Option<Pair>, ()> {
     match (certificate, key) {
         (None, _) => Ok(None),
         (Some(certificate), None) => {
@@ -248,7 +248,8 @@ fn web(translate: Option<Value<'_>>, origins: Option<Value<'_>>) -> Option<Cors>
 
 fn read_forwarded(value: Value<'_>) -> Forwarded {
     let mut forwarded = Forwarded::default();
-    let words: &[(&str, fn(&mut Forwarded) -> &mut bool)] = &[
+    type Place = fn(&mut Forwarded) -> &mut bool;
+    let words: &[(&str, Place)] = &[
         ("x-forwarded-for", |f| &mut f.x_forwarded_for),
         ("forwarded", |f| &mut f.forwarded),
         ("x-request-id", |f| &mut f.request_id),

@@ -192,12 +192,11 @@ pub(super) fn chunks_end(trailers: Option<&HeaderMap>, out: &mut BytesMut) {
 mod tests {
     use super::*;
 
+    /// The data, the end with its trailers where there was one, and what was left over.
+    type Decoded = (Vec<u8>, Option<Option<HeaderMap>>, Vec<u8>);
+
     /// All of a body that comes `step` bytes at a time, and what is left.
-    fn decode(
-        framing: Framing,
-        text: &[u8],
-        step: usize,
-    ) -> Result<(Vec<u8>, Option<Option<HeaderMap>>, Vec<u8>), &'static str> {
+    fn decode(framing: Framing, text: &[u8], step: usize) -> Result<Decoded, &'static str> {
         let mut decoder = Decoder::new(framing);
         let (mut buf, mut data) = (BytesMut::new(), Vec::new());
         let mut pieces = text.chunks(step);

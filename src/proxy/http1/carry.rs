@@ -126,7 +126,7 @@ where
         }
         Err(_) => {
             Counters::add(&counters.deadlines);
-            let begun = conn.writer.begun.is_some();
+            let begun = conn.writer.has_begun();
             let status = refuse::late(begun);
             if begun { Told::Cut(status.message().to_owned()) } else { Told::Refused(status.into()) }
         }
@@ -241,7 +241,7 @@ where
                 Done::Upgraded(Box::new(link), Arc::clone(&member))
             }
             End::Gone => Told::Gone.into(),
-            End::Wrong(why) if conn.writer.begun.is_none() => Told::Refused(Refusal::bad(why)).into(),
+            End::Wrong(why) if !conn.writer.has_begun() => Told::Refused(Refusal::bad(why)).into(),
             End::Wrong(why) => Told::Cut(why.into()).into(),
             // The member had given the connection up before it saw the request (RFC 9112, section 9.3.1).
             End::Failed { silent: true, .. } if reused && is_repeatable(asked) => {
@@ -256,7 +256,11 @@ where
             End::Cut(why) => {
                 Counters::add(&counters.cut);
                 group.blame(&member);
-                Told::Cut(why).into()
+                if conn.writer.has_begun() {
+                    Told::Cut(why).into()
+                } else {
+                    Told::Refused(Refusal::gateway(member.name(), &why)).into()
+                }
             }
         };
     }

@@ -4,7 +4,6 @@ use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::Instant;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -91,7 +90,7 @@ async fn answer<IO: AsyncWrite>(
                 let why = "it changed to another protocol, which the client had not asked for".into();
                 return End::Failed { why, silent: false };
             }
-            to.begun = Some(Instant::now());
+            to.begin();
             head::write_answer(&answered, Framing::None, None, &mut to.out);
             return if to.flush().await.is_ok() { End::Upgraded } else { End::Gone };
         }
@@ -112,7 +111,7 @@ async fn answer<IO: AsyncWrite>(
         body => body,
     };
     let keep = asked.keep && goes != Framing::Close && !draining.load(Relaxed);
-    to.begun = Some(Instant::now());
+    to.begin();
     head::write_answer(&answered, goes, said(keep, asked.old), &mut to.out);
     match carry(from, answered.body, to, goes).await {
         Ok(()) => {

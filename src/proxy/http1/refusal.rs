@@ -41,7 +41,7 @@ impl Refusal {
 
     /// A head that is beyond `max` bytes.
     pub(super) fn too_long(head: &[u8], max: usize) -> Self {
-        let (status, what) = if head.contains(&b'\n') {
+        let (status, what) = if head.iter().take(max).any(|byte| *byte == b'\n') {
             (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are")
         } else {
             (StatusCode::URI_TOO_LONG, "the request line is")
@@ -60,7 +60,7 @@ impl Refusal {
                 code: Code::ResourceExhausted,
                 text: "the request has too many headers".into(),
             },
-            httparse::Error::Version => Self::new(
+            httparse::Error::Version if line.contains(" HTTP/") => Self::new(
                 StatusCode::HTTP_VERSION_NOT_SUPPORTED,
                 format!("the request line {line} names no version that is spoken here; expected HTTP/1.1"),
             ),

@@ -37,8 +37,10 @@ pub(super) struct Writer<IO> {
     pub(super) io: WriteHalf<IO>,
     /// What is to be written with the next piece.
     pub(super) out: BytesMut,
-    /// When the head of the answer that is under way was written.
+    /// When the answer that is under way came.
     pub(super) begun: Option<Instant>,
+    /// Something of it has left.
+    left: bool,
     /// Bytes of bodies that were written, for whoever counts.
     pub(super) carried: u64,
 }
@@ -47,7 +49,7 @@ pub(super) struct Writer<IO> {
 pub(super) fn split<IO: AsyncRead + AsyncWrite>(io: IO) -> (Reader<IO>, Writer<IO>) {
     let (read, write) = tokio::io::split(io);
     let reader = Reader { io: read, buf: BytesMut::new(), looked: 0, carried: 0 };
-    (reader, Writer { io: write, out: BytesMut::new(), begun: None, carried: 0 })
+    (reader, Writer { io: write, out: BytesMut::new(), begun: None, left: false, carried: 0 })
 }
 
 /// Why a body did not get across.
@@ -107,6 +109,16 @@ impl<IO: AsyncRead> Reader<IO> {
 }
 
 impl<IO: AsyncWrite> Writer<IO> {
+    /// An answer comes next.
+    pub(super) fn begin(&mut self) {
+        (self.begun, self.left) = (Some(Instant::now()), false);
+    }
+
+    /// Whether something of an answer has left, so that no other can take its place.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.is_some() && self.left
+    }
+
     /// Writes a piece of a body; a small one waits for what follows.
     pub(super) async fn data(&mut self, data: Bytes, framing: Framing) -> io::Result<()> {
         let chunked = framing == Framing::Chunked;
@@ -116,6 +128,7 @@ impl<IO: AsyncWrite> Writer<IO> {
         if data.len() <= SMALL {
             self.out.extend_from_slice(&data);
         } else {
+            self.left = true;
             let mut both = (&mut self.out).chain(data);
             self.io.write_all_buf(&mut both).await?;
         }
@@ -138,6 +151,7 @@ impl<IO: AsyncWrite> Writer<IO> {
 
     /// Writes what waits.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
+        self.left |= !self.out.is_empty();
         self.io.write_all_buf(&mut self.out).await?;
         if self.out.capacity() > BODY {
             self.out = BytesMut::new();

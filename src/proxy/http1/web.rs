@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -126,7 +125,7 @@ impl<IO: AsyncWrite + Send> Sink for To<'_, IO> {
         };
         self.keep &= self.body != Framing::Close;
         let (parts, ()) = head.into_parts();
-        self.writer.begun = Some(Instant::now());
+        self.writer.begin();
         let answered = answered(parts.status, parts.headers);
         write_answer(&answered, self.body, said(self.keep, self.old), &mut self.writer.out);
         self.writer.flush().await.map_err(|_| ())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -74,13 +74,13 @@ impl Candidates {
 
 /// The local addresses of the proxy's own connections, and to whom they lead.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Own(Mutex<HashMap<SocketAddr, Arc<Member>>>);
+pub(in crate::proxy) struct Own(Mutex<HashMap<SocketAddr, Weak<Member>>>);
 
 impl Own {
     /// The member that a connection with this address leads to.
     pub(in crate::proxy) fn find(&self, address: SocketAddr) -> Option<Arc<Member>> {
         let map = lock(&self.0);
-        map.get(&address).cloned()
+        map.get(&address).and_then(Weak::upgrade)
     }
 }
 
@@ -250,7 +250,8 @@ impl Group {
     /// Remembers that a connection from `local` is the proxy's own.
     pub(in crate::proxy) fn own(&self, local: Option<SocketAddr>, member: &Arc<Member>) -> Option<Owned> {
         let local = local?;
-        lock(&self.own.0).insert(local, Arc::clone(member));
+        // A connection must not keep its member: it ends with it, where it was made too late to be told that all is over.
+        lock(&self.own.0).insert(local, Arc::downgrade(member));
         Some(Owned(Arc::clone(&self.own), local))
     }
 
