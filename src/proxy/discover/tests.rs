@@ -147,3 +147,21 @@ fn conflicts_and_what_has_gone_are_kept_as_long_as_they_hold() {
     proxy.reload(settings).unwrap();
     assert!(shared.findings.list().is_empty());
 }
+
+#[test]
+fn a_client_with_the_port_of_an_own_connection_is_no_loop() {
+    let own = Arc::default();
+    let group = Group::new(settings::Group::default(), 1, Arc::clone(&own)).unwrap();
+    group.set_members(vec![found("127.0.0.1:1", 1)]);
+    let member = Arc::clone(&group.members().all.members[0]);
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let held = group.own(Some((at("127.0.0.1:5000"), at("127.0.0.1:1"))), &member);
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:1")).is_some());
+    assert!(
+        own.find(at("[::ffff:127.0.0.1]:5000"), at("[::ffff:127.0.0.1]:1")).is_some(),
+        "one listener for both"
+    );
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:2")).is_none());
+    drop(held);
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:1")).is_none());
+}
