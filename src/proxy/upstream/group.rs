@@ -205,6 +205,25 @@ impl Group {
         self.news.send_replace(());
     }
 
+    /// Takes over what earlier groups know of the services of the same members, until these are asked.
+    pub(in crate::proxy) fn inherit(&self, before: &[Arc<Self>]) {
+        if self.settings.discover.is_none() {
+            return;
+        }
+        for member in self.members.load().all.members.iter() {
+            let same = |m: &&Arc<Member>| {
+                m.found.address == member.found.address && m.found.authority == member.found.authority
+            };
+            let known = before
+                .iter()
+                .find_map(|group| group.members.load().all.members.iter().find(same)?.services());
+            if let Some(known) = known {
+                member.set_services(Some(known.to_vec()));
+            }
+        }
+        self.sort_services();
+    }
+
     /// Reads anew which member serves what. Returns what no member serves any more, and what is new.
     pub(in crate::proxy) fn sort_services(&self) -> (Vec<String>, Vec<String>) {
         let _changing = lock(&self.change);
