@@ -37,9 +37,9 @@ fn fixed(backends: &[&Backend]) -> Vec<Source> {
     backends.iter().map(|backend| Source::member(&backend.addr.to_string(), 1).unwrap()).collect()
 }
 
-/// Who answers a method, in a number of calls.
+/// Who answers a method: in so many calls that each of two who are there is met.
 fn who(proxy: &Running, path: &str) -> BTreeSet<String> {
-    (0..16).map(|_| call(proxy.addr, path)).filter(|end| end.status == 0).map(|end| end.backend).collect()
+    (0..32).map(|_| call(proxy.addr, path)).filter(|end| end.status == 0).map(|end| end.backend).collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {

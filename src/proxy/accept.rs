@@ -180,7 +180,8 @@ async fn connection(
     member: &mut Membership,
 ) {
     let until = Instant::now() + plan.settings.handshake_timeout;
-    let line = |tls| Arc::new(Line::new(Arc::clone(&shared), worker, Arc::clone(&plan), peer, tls));
+    let local = socket.ends().map(|(local, _)| local);
+    let line = |tls| Arc::new(Line::new(Arc::clone(&shared), worker, Arc::clone(&plan), (peer, local), tls));
     if let ListenKind::Tcp { group } = &plan.settings.kind {
         return tcp::serve(socket, line(plan.tls.is_some()), group, member, until).await;
     }

@@ -1,6 +1,7 @@
 //! A client's HTTP/2 connection.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -36,6 +37,8 @@ pub(super) struct Line {
     pub(super) worker: usize,
     pub(super) listen: Arc<ListenPlan>,
     pub(super) peer: PeerAddr,
+    /// Where the client has connected to.
+    pub(super) local: Option<SocketAddr>,
     pub(super) tls: bool,
     pub(super) deadlines: Deadlines,
     /// The member that the other end of this connection was made to reach, where it is the proxy's own.
@@ -49,22 +52,26 @@ impl Line {
         shared: Arc<Shared>,
         worker: usize,
         listen: Arc<ListenPlan>,
-        peer: PeerAddr,
+        (peer, local): (PeerAddr, Option<SocketAddr>),
         tls: bool,
     ) -> Self {
         let (deadlines, loops, bridge) = (Deadlines::default(), OnceLock::new(), Bridge::default());
-        Self { shared, worker, listen, peer, tls, deadlines, loops, bridge }
+        Self { shared, worker, listen, peer, local, tls, deadlines, loops, bridge }
     }
 
     /// The member that leads here, where this connection is one that the proxy itself has made.
     ///
     /// Asked at the first request: by then the end that made the connection has said that it is its own.
     pub(super) fn loops_from(&self) -> Option<&Arc<Member>> {
-        let find = || match self.peer {
-            PeerAddr::Ip(address) => self.shared.own.find(address),
-            PeerAddr::Unix => None,
-        };
-        self.loops.get_or_init(find).as_ref()
+        self.loops.get_or_init(|| self.find_loop()).as_ref()
+    }
+
+    /// The same, as of now.
+    pub(super) fn find_loop(&self) -> Option<Arc<Member>> {
+        match (self.peer, self.local) {
+            (PeerAddr::Ip(peer), Some(local)) => self.shared.own.find(peer, local),
+            _ => None,
+        }
     }
 }
 

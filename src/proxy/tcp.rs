@@ -7,7 +7,6 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -24,7 +23,6 @@ use super::upstream::link::{Made, connect};
 use super::upstream::pick::pick;
 use super::upstream::{Group, Member};
 use crate::server::lifecycle::{Membership, Phase};
-use crate::server::stream::PeerAddr;
 use crate::tls::explain;
 use crate::transport::socket::{Socket, Transport};
 
@@ -166,10 +164,9 @@ async fn find(line: &Line, name: &str) -> Option<(Arc<Member>, Made)> {
 
 /// Whether the client is the proxy itself. The member that leads here is left out from then on.
 fn loops(line: &Line) -> bool {
-    let PeerAddr::Ip(address) = line.peer else { return false };
-    let Some(member) = line.shared.own.find(address) else { return false };
+    let Some(member) = line.find_loop() else { return false };
     Counters::add(&line.shared.counters.loops);
-    if !member.looped.swap(true, Relaxed) {
+    if member.set_looped(true) {
         tracing::warn!("{}", refuse::looped(member.name()).message());
     }
     true

@@ -38,10 +38,10 @@ impl From<UnixStream> for Socket {
 }
 
 impl Socket {
-    /// Our end of a TCP connection.
-    pub(crate) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+    /// Our end of a TCP connection, and the other one.
+    pub(crate) fn ends(&self) -> Option<(std::net::SocketAddr, std::net::SocketAddr)> {
         match &self.stream {
-            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Tcp(stream) => stream.local_addr().ok().zip(stream.peer_addr().ok()),
             Stream::Unix(_) => None,
         }
     }

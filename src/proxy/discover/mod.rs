@@ -147,7 +147,7 @@ impl Ready {
         Self { all, one }
     }
 
-    /// Begins to tend `group`, on `worker`. What `before` knew of a source holds until the source has answered.
+    /// Begins to tend `group`, on `worker`. What `before` knew of a source or of a member holds until that has answered.
     pub(super) fn tend(
         &self,
         group: &Arc<Group>,
@@ -168,6 +168,7 @@ impl Ready {
             union.0.push(one);
         }
         group.set_members(union.found());
+        group.inherit(before);
         let task = tend(Arc::clone(group), Arc::clone(shared), union, self.one.clone());
         group.tend(Tending(worker.handle().spawn(task).abort_handle()));
     }

@@ -93,6 +93,26 @@ fn members_that_stay_keep_what_is_known_of_them() {
 }
 
 #[test]
+fn a_group_that_follows_another_knows_what_the_members_served() {
+    let discover = Some(Discover { interval: Duration::from_secs(1), timeout: Duration::from_secs(1) });
+    let group = |max_requests, discover| {
+        let settings = settings::Group { max_requests, discover, ..settings::Group::default() };
+        let group = Group::new(settings, 1, Arc::default()).unwrap();
+        group.set_members(vec![found("127.0.0.1:1", 1), found("127.0.0.1:2", 1)]);
+        Arc::new(group)
+    };
+    let before = group(1, discover);
+    before.members().all.members[1].set_services(Some(vec!["x.X".into()]));
+    let after = group(2, discover);
+    after.inherit(std::slice::from_ref(&before));
+    assert_eq!(after.members().services(), ["x.X"]);
+    assert!(after.members().all.members[0].services().is_none());
+    let without = group(3, None);
+    without.inherit(&[before]);
+    assert!(without.members().services().is_empty(), "it does not want to know");
+}
+
+#[test]
 fn without_a_share_for_retries_there_are_none() {
     let settings = settings::Group { retry_budget: 0.0, ..settings::Group::default() };
     let group = Group::new(settings, 1, Arc::default()).unwrap();
@@ -146,4 +166,22 @@ fn conflicts_and_what_has_gone_are_kept_as_long_as_they_hold() {
     settings.groups.pop();
     proxy.reload(settings).unwrap();
     assert!(shared.findings.list().is_empty());
+}
+
+#[test]
+fn a_client_with_the_port_of_an_own_connection_is_no_loop() {
+    let own = Arc::default();
+    let group = Group::new(settings::Group::default(), 1, Arc::clone(&own)).unwrap();
+    group.set_members(vec![found("127.0.0.1:1", 1)]);
+    let member = Arc::clone(&group.members().all.members[0]);
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let held = group.own(Some((at("127.0.0.1:5000"), at("127.0.0.1:1"))), &member);
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:1")).is_some());
+    assert!(
+        own.find(at("[::ffff:127.0.0.1]:5000"), at("[::ffff:127.0.0.1]:1")).is_some(),
+        "one listener for both"
+    );
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:2")).is_none());
+    drop(held);
+    assert!(own.find(at("127.0.0.1:5000"), at("127.0.0.1:1")).is_none());
 }

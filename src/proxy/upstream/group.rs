@@ -72,21 +72,31 @@ impl Candidates {
     }
 }
 
-/// The local addresses of the proxy's own connections, and to whom they lead.
+/// The proxy's own connections, by both of their ends, and to whom they lead. One end is not enough: a client on the
+/// same machine may have the same port at the same time, for another destination.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Own(Mutex<HashMap<SocketAddr, Weak<Member>>>);
+pub(in crate::proxy) struct Own(Mutex<HashMap<Ends, Weak<Member>>>);
+
+/// The end that has connected, and the one that was connected to.
+type Ends = (SocketAddr, SocketAddr);
+
+/// A listener for both families sees addresses of IPv4 in the clothes of IPv6.
+fn canonical((from, to): Ends) -> Ends {
+    let bare = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    (bare(from), bare(to))
+}
 
 impl Own {
-    /// The member that a connection with this address leads to.
-    pub(in crate::proxy) fn find(&self, address: SocketAddr) -> Option<Arc<Member>> {
+    /// The member that the connection between these ends leads to.
+    pub(in crate::proxy) fn find(&self, from: SocketAddr, to: SocketAddr) -> Option<Arc<Member>> {
         let map = lock(&self.0);
-        map.get(&address).and_then(Weak::upgrade)
+        map.get(&canonical((from, to))).and_then(Weak::upgrade)
     }
 }
 
-/// Forgets an address when its connection has ended.
+/// Forgets a connection when it has ended.
 #[derive(Debug)]
-pub(in crate::proxy) struct Owned(Arc<Own>, SocketAddr);
+pub(in crate::proxy) struct Owned(Arc<Own>, Ends);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -195,6 +205,25 @@ impl Group {
         self.news.send_replace(());
     }
 
+    /// Takes over what earlier groups know of the services of the same members, until these are asked.
+    pub(in crate::proxy) fn inherit(&self, before: &[Arc<Self>]) {
+        if self.settings.discover.is_none() {
+            return;
+        }
+        for member in self.members.load().all.members.iter() {
+            let same = |m: &&Arc<Member>| {
+                m.found.address == member.found.address && m.found.authority == member.found.authority
+            };
+            let known = before
+                .iter()
+                .find_map(|group| group.members.load().all.members.iter().find(same)?.services());
+            if let Some(known) = known {
+                member.set_services(Some(known.to_vec()));
+            }
+        }
+        self.sort_services();
+    }
+
     /// Reads anew which member serves what. Returns what no member serves any more, and what is new.
     pub(in crate::proxy) fn sort_services(&self) -> (Vec<String>, Vec<String>) {
         let _changing = lock(&self.change);
@@ -247,12 +276,12 @@ impl Group {
         }
     }
 
-    /// Remembers that a connection from `local` is the proxy's own.
-    pub(in crate::proxy) fn own(&self, local: Option<SocketAddr>, member: &Arc<Member>) -> Option<Owned> {
-        let local = local?;
+    /// Remembers that the connection between these ends is the proxy's own.
+    pub(in crate::proxy) fn own(&self, ends: Option<Ends>, member: &Arc<Member>) -> Option<Owned> {
+        let ends = canonical(ends?);
         // A connection must not keep its member: it ends with it, where it was made too late to be told that all is over.
-        lock(&self.own.0).insert(local, Arc::downgrade(member));
-        Some(Owned(Arc::clone(&self.own), local))
+        lock(&self.own.0).insert(ends, Arc::downgrade(member));
+        Some(Owned(Arc::clone(&self.own), ends))
     }
 
     /// A request was sent; it pays into the budget for others to be sent again.

@@ -48,7 +48,7 @@ pub(in crate::proxy) async fn connect(
 
 async fn establish(group: &Group, member: &Arc<Member>, alpn: &[&[u8]]) -> Result<Made, String> {
     let (socket, _) = dial(std::slice::from_ref(&member.found.address)).await?;
-    let own = group.own(socket.local_addr(), member);
+    let own = group.own(socket.ends(), member);
     let stream = match &group.tls {
         None => Transport::Plain(socket),
         Some(tls) => {

@@ -209,11 +209,11 @@ async fn connect(
     let mut inner = lock(&pool.0);
     inner.dialing = None;
     match made {
-        Ok((connection, drive, local)) => {
+        Ok((connection, drive, ends)) => {
             inner.failure = None;
             inner.connections.push(connection);
             drop(inner);
-            let looks = group.own(local, member);
+            let looks = group.own(ends, member);
             let led_to = std::sync::Arc::downgrade(member);
             tokio::spawn(async move {
                 drive.await;
@@ -243,11 +243,15 @@ async fn establish(
     group: &Group,
     member: &Member,
 ) -> Result<
-    (Connection, impl Future<Output = ()> + Send + 'static + use<>, Option<std::net::SocketAddr>),
+    (
+        Connection,
+        impl Future<Output = ()> + Send + 'static + use<>,
+        Option<(std::net::SocketAddr, std::net::SocketAddr)>,
+    ),
     String,
 > {
     let (socket, address) = dial(std::slice::from_ref(&member.found.address)).await?;
-    let local = socket.local_addr();
+    let ends = socket.ends();
     let settings = &group.settings;
     let keep = Keep {
         keepalive: settings.keepalive,
@@ -265,7 +269,7 @@ async fn establish(
     };
     group.counters.connections.fetch_add(1, Relaxed);
     let (connection, drive) = Connection::new(stream, address.peer(), keep).await?;
-    Ok((connection, drive, local))
+    Ok((connection, drive, ends))
 }
 
 /// The host of `host:port`.

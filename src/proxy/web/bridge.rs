@@ -37,8 +37,13 @@ impl Bridge {
 async fn open(line: &Arc<Line>) -> Result<SendRequest<Bytes>, h2::Error> {
     let (near, far) = tokio::io::duplex(WIRE);
     // A line of its own, with deadlines that are kept here.
-    let inner =
-        Line::new(Arc::clone(&line.shared), line.worker, Arc::clone(&line.listen), line.peer, line.tls);
+    let inner = Line::new(
+        Arc::clone(&line.shared),
+        line.worker,
+        Arc::clone(&line.listen),
+        (line.peer, line.local),
+        line.tls,
+    );
     tokio::spawn(serve(far, Arc::new(inner)));
     let (send, connection) = h2::client::Builder::new()
         .initial_window_size(WINDOWS.0)
