@@ -173,7 +173,7 @@ fn what_is_no_call_ends_as_it_ends_there() {
 }
 
 #[test]
-fn a_deadline_is_kept_here_and_passed_on_shorter() {
+fn a_deadline_is_kept_here() {
     let (listener, addr) = Backend::listen();
     let proxy = Running::before(&[addr]);
     let mut client = Peer::connect(proxy.addr);
@@ -271,6 +271,32 @@ fn status_of(behaviour: Behaviour) -> Status {
     let proxy = Running::before(&[server.addr]);
     let (_, _, status) = block(called(proxy.addr, b"hello"));
     status.unwrap_or_else(|| panic!("{behaviour}: a call ended without a status"))
+}
+
+#[test]
+fn a_backend_is_given_what_is_left_of_the_deadline() {
+    block(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Running::before(&[listener.local_addr().unwrap()]);
+        let backend = tokio::spawn(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(socket).await.unwrap();
+            let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+            let answer = http::Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", "0");
+            respond.send_response(answer.body(()).unwrap(), true).unwrap();
+            let given = request.headers()["grpc-timeout"].clone();
+            // The answer still has to leave; the connection ends with its client.
+            tokio::spawn(async move { while connection.accept().await.is_some() {} });
+            viaduct::deadline::parse_timeout(given.as_bytes()).unwrap()
+        });
+        let mut client = Client::connect(proxy.addr).await;
+        let (_, _, status) = client.call_with(b"x", &[("grpc-timeout", "30S")]).await;
+        assert_eq!(status.unwrap().code(), Code::Ok);
+        let left = backend.await.unwrap();
+        assert!(left < Duration::from_secs(30) && left > Duration::from_secs(10), "{left:?}");
+    });
 }
 
 #[test]
