@@ -358,7 +358,9 @@ impl Scheduler {
         }
     }
 
-    /// Serves jobs from `source` until it ends.
+    /// Serves jobs from `source` until it ends. A frame of its own, by which valgrind knows what a fatal error leaves:
+    /// tests-php/support/fatal.supp.
+    #[inline(never)]
     pub(crate) fn serve(&self, source: &Rc<dyn Source>, fibers: bool) -> Result<(), Thrown> {
         *self.source.borrow_mut() = Some(Rc::clone(source));
         let outcome = self.serve_jobs(source, fibers);
