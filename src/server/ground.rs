@@ -10,7 +10,8 @@ use super::counters::Counters;
 use crate::codec::{ACCEPTED, Encoding, PREFIX};
 
 pub(super) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+pub(super) static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(super) static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 static GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 pub(super) struct Ground {

@@ -9,6 +9,7 @@ use http::{Method, Response, StatusCode};
 use tonic::Status;
 
 use super::Ground;
+use super::ground::{GRPC_ENCODING, GRPC_TIMEOUT};
 use super::router::{RequestShape, Router};
 use crate::codec::{self, ACCEPTED, Encoding};
 use crate::deadline::{Deadline, parse_timeout};
@@ -50,7 +51,7 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
     let Some((method, shape)) = router.find(path) else {
         return Err(Rejection::Unknown(router.unknown(path)));
     };
-    let deadline = match head.headers.get("grpc-timeout") {
+    let deadline = match head.headers.get(&GRPC_TIMEOUT) {
         None => None,
         Some(text) => Some(Deadline::after(parse_timeout(text.as_bytes()).ok_or_else(|| {
             Rejection::Bad(Status::internal(format!(
@@ -59,7 +60,7 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
             )))
         })?)),
     };
-    let request = match head.headers.get("grpc-encoding") {
+    let request = match head.headers.get(&GRPC_ENCODING) {
         None => Encoding::Identity,
         Some(name) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
             Rejection::Bad(Status::unimplemented(format!(
