@@ -46,7 +46,7 @@ impl Answer {
     pub(super) fn headers(&mut self, metadata: HeaderMap, call: &Core) -> Result<(), Refused> {
         match self {
             Self::Fresh { respond, working } => {
-                let map = call.ground.with_headers(metadata, call.encoding());
+                let map = call.ground.with_headers(metadata, call.encoding(), call.listing());
                 let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
                 *self = Self::Open { stream, _working: working.take() };
                 Ok(())
@@ -105,7 +105,7 @@ impl Answer {
         status::to_headers(status, &mut trailers);
         match self {
             Self::Fresh { respond, .. } if status.code() != Code::Ok => {
-                let map = call.ground.with_headers(trailers, Encoding::Identity);
+                let map = call.ground.with_headers(trailers, Encoding::Identity, call.listing());
                 respond.send_response(response(map), true).map(drop).map_err(|_| Refused::Ended)
             }
             _ => self.open(call)?.send_trailers(trailers).map_err(|_| Refused::Ended),
@@ -124,7 +124,7 @@ impl Answer {
     /// The stream, with the headers sent.
     fn open(&mut self, call: &Core) -> Result<&mut SendStream<Bytes>, Refused> {
         if let Self::Fresh { respond, working } = self {
-            let map = call.ground.headers(call.encoding());
+            let map = call.ground.headers(call.encoding(), call.listing());
             let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
             *self = Self::Open { stream, _working: working.take() };
         }

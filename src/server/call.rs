@@ -58,6 +58,7 @@ pub(super) struct Begin {
     pub(super) certificate: Option<Arc<[u8]>>,
     pub(super) deadline: Option<Deadline>,
     pub(super) encoding: Encoding,
+    pub(super) listing: bool,
 }
 
 pub(super) struct Core {
@@ -290,6 +291,11 @@ impl Core {
 
     pub(super) fn encoding(&self) -> Encoding {
         self.begin.encoding
+    }
+
+    /// Whether the response's headers list the encodings that requests may have.
+    pub(super) fn listing(&self) -> bool {
+        self.begin.listing
     }
 
     /// The status of a cancelled call.

@@ -238,6 +238,7 @@ impl Driver<'_> {
             certificate: self.peer.certificate.clone(),
             deadline: asked.deadline,
             encoding: asked.response,
+            listing: asked.listing,
         };
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);
         let ground = Arc::clone(self.ground());

@@ -12,31 +12,49 @@ use crate::codec::{ACCEPTED, Encoding, PREFIX};
 pub(super) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub(super) static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(super) static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-static GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+pub(super) static GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 pub(super) struct Ground {
     pub(super) config: ServerConfig,
     pub(super) counters: Counters,
     plain: HeaderMap,
+    listing: HeaderMap,
     compressed: HeaderMap,
 }
 
 impl Ground {
     pub(super) fn new(config: ServerConfig) -> Self {
-        let (mut plain, mut compressed) = (HeaderMap::with_capacity(2), HeaderMap::with_capacity(3));
-        insert(&mut plain, Encoding::Identity);
-        insert(&mut compressed, config.encoding);
-        Self { config, counters: Counters::default(), plain, compressed }
+        let made = |encoding, listing| {
+            let mut headers = HeaderMap::with_capacity(3);
+            insert(&mut headers, encoding, listing);
+            headers
+        };
+        Self {
+            plain: made(Encoding::Identity, false),
+            listing: made(Encoding::Identity, true),
+            compressed: made(config.encoding, true),
+            config,
+            counters: Counters::default(),
+        }
     }
 
-    /// The headers of a response without metadata.
-    pub(super) fn headers(&self, encoding: Encoding) -> HeaderMap {
-        if encoding == Encoding::Identity { self.plain.clone() } else { self.compressed.clone() }
+    /// The headers of a response without metadata; `listing` says which encodings requests may have.
+    pub(super) fn headers(&self, encoding: Encoding, listing: bool) -> HeaderMap {
+        match (encoding, listing) {
+            (Encoding::Identity, false) => self.plain.clone(),
+            (Encoding::Identity, true) => self.listing.clone(),
+            _ => self.compressed.clone(),
+        }
     }
 
     /// The headers of a response with `metadata`, which may name an encoding of its own.
-    pub(super) fn with_headers(&self, mut metadata: HeaderMap, encoding: Encoding) -> HeaderMap {
-        insert(&mut metadata, encoding);
+    pub(super) fn with_headers(
+        &self,
+        mut metadata: HeaderMap,
+        encoding: Encoding,
+        listing: bool,
+    ) -> HeaderMap {
+        insert(&mut metadata, encoding, listing);
         metadata
     }
 
@@ -50,10 +68,12 @@ impl Ground {
     }
 }
 
-fn insert(headers: &mut HeaderMap, encoding: Encoding) {
+fn insert(headers: &mut HeaderMap, encoding: Encoding, listing: bool) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     if encoding != Encoding::Identity && !headers.contains_key(&GRPC_ENCODING) {
         headers.insert(&GRPC_ENCODING, HeaderValue::from_static(encoding.name()));
     }
-    headers.insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    if listing {
+        headers.insert(&GRPC_ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
+    }
 }

@@ -9,7 +9,7 @@ use http::{Method, Response, StatusCode};
 use tonic::Status;
 
 use super::Ground;
-use super::ground::{GRPC_ENCODING, GRPC_TIMEOUT};
+use super::ground::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT};
 use super::router::{RequestShape, Router};
 use crate::codec::{self, ACCEPTED, Encoding};
 use crate::deadline::{Deadline, parse_timeout};
@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) request: Encoding,
     /// How ours may be.
     pub(super) response: Encoding,
+    /// Whether the response lists the encodings that requests may have.
+    pub(super) listing: bool,
 }
 
 /// Why a request is not taken.
@@ -75,7 +77,9 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
         _ if accepts(&head.headers, wanted) => wanted,
         _ => Encoding::Identity,
     };
-    Ok(Asked { method, shape, deadline, request, response })
+    // Who does not speak of encodings is not told of ours.
+    let listing = head.headers.contains_key(&GRPC_ACCEPT_ENCODING);
+    Ok(Asked { method, shape, deadline, request, response, listing })
 }
 
 /// Answers a request that is not taken, in one frame.
@@ -103,7 +107,7 @@ pub(super) fn reject(rejection: Rejection, mut respond: SendResponse<bytes::Byte
 }
 
 fn refusal(status: &Status, ground: &Ground) -> HeaderMap {
-    let mut headers = ground.headers(Encoding::Identity);
+    let mut headers = ground.headers(Encoding::Identity, true);
     status::to_headers(status, &mut headers);
     headers
 }
@@ -111,7 +115,7 @@ fn refusal(status: &Status, ground: &Ground) -> HeaderMap {
 /// Whether who sent `headers` reads messages that are compressed so.
 pub(super) fn accepts(headers: &HeaderMap, encoding: Encoding) -> bool {
     headers
-        .get_all("grpc-accept-encoding")
+        .get_all(&GRPC_ACCEPT_ENCODING)
         .iter()
         .flat_map(|list| list.as_bytes().split(|b| *b == b','))
         .any(|name| name.trim_ascii() == encoding.name().as_bytes())
