@@ -199,8 +199,13 @@ fn wrong(key: &str, value: &str, expected: &str) -> Thrown {
     invalid_argument(&format!("args: {key} is {value}; expected {expected}"))
 }
 
+/// Whether an argument means something to a channel, or is one that it passes over.
+pub(super) fn is_known(key: &str) -> bool {
+    KNOWN.iter().any(|(name, _)| *name == key)
+}
+
 /// Lists arguments that we do not know: each once in a process.
-fn list(unknown: &[&str]) {
+pub(super) fn list(unknown: &[&str]) {
     static LISTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if unknown.is_empty() || !tracing::enabled!(tracing::Level::DEBUG) {
         return;
@@ -208,7 +213,7 @@ fn list(unknown: &[&str]) {
     let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
     let new: Vec<_> = unknown.iter().filter(|key| listed.insert((**key).to_owned())).copied().collect();
     if !new.is_empty() {
-        tracing::debug!("channel arguments that are not known and have no effect: {}", new.join(", "));
+        tracing::debug!("arguments that are not known and have no effect: {}", new.join(", "));
     }
 }
 

@@ -23,7 +23,7 @@ impl Default for ServerArgs {
 }
 
 impl ServerArgs {
-    /// Reads them. Those that are not ours are taken and mean nothing.
+    /// Reads them. Unknown ones are listed once at debug level.
     ///
     /// # Errors
     ///
@@ -31,11 +31,16 @@ impl ServerArgs {
     /// integer, and a text that is no number where a number is wanted.
     pub(crate) fn read(array: &ZendHashTable) -> Result<Self, Thrown> {
         let mut args = Self::default();
-        for (key, value) in arguments::read(array)? {
-            if let Some((_, set)) = KNOWN.iter().find(|(name, _)| *name == key) {
-                set(&mut args, arguments::int(&key, &value)?);
+        let given = arguments::read(array)?;
+        let mut unknown = Vec::new();
+        for (key, value) in &given {
+            match KNOWN.iter().find(|(name, _)| name == key) {
+                Some((_, set)) => set(&mut args, arguments::int(key, value)?),
+                None if arguments::is_known(key) => {}
+                None => unknown.push(key.as_str()),
             }
         }
+        arguments::list(&unknown);
         Ok(args)
     }
 }
