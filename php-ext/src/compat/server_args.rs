@@ -45,8 +45,11 @@ impl ServerArgs {
     }
 }
 
-/// The arguments that mean something to a server. All are numbers.
-const KNOWN: &[(&str, fn(&mut ServerArgs, i64))] = &[
+/// What an argument does. All of them are numbers.
+type Effect = fn(&mut ServerArgs, i64);
+
+/// The arguments that mean something to a server.
+const KNOWN: &[(&str, Effect)] = &[
     ("grpc.max_receive_message_length", max_receive),
     ("grpc.max_message_length", max_receive),
     ("grpc.max_send_message_length", |args, n| args.config.max_send = usize::try_from(n).ok()),
