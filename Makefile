@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-valgrind test-php84 bench bench-proxy lint fmt install install-c clean
+.PHONY: help setup build command library demo test test-c test-valgrind test-php84 check-zts bench bench-proxy lint fmt install install-c clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-valgrind: setup ## Run the .phpt set under valgrind
 
 test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
 	@scripts/php84
+
+check-zts: ## Check that the extension compiles for a thread-safe PHP; nothing is run (not part of CI)
+	@scripts/check-zts
 
 bench: setup build ## Measure beside bare h2 and tonic (BENCH_PEER=grpc.so: another extension, too); prints ratios
 	@scripts/bench

@@ -34,6 +34,8 @@ foreach ([
     [OP_SEND_MESSAGE => []],
     [OP_SEND_MESSAGE => ['message' => 1]],
     [OP_SEND_MESSAGE => ['message' => 'm', 'flags' => 'none']],
+    [OP_SEND_MESSAGE => ['message' => 'm', 'flags' => 8]],
+    [OP_SEND_MESSAGE => ['message' => 'm', 'flags' => -1]],
     [OP_SEND_STATUS_FROM_SERVER => ['metadata' => 'm'] + $status],
     [OP_SEND_STATUS_FROM_SERVER => ['metadata' => ['A' => ['b']]] + $status],
     [OP_SEND_STATUS_FROM_SERVER => ['code' => '0'] + $status],
@@ -114,6 +116,8 @@ InvalidArgumentException(1): Expected an array for send message
 InvalidArgumentException(1): Expected a string for send message
 InvalidArgumentException(1): Expected a string for send message
 InvalidArgumentException(1): Expected an int for message flags
+LogicException(9): start_batch was called incorrectly
+LogicException(9): start_batch was called incorrectly
 InvalidArgumentException(1): Bad trailing metadata value given
 InvalidArgumentException(1): Bad trailing metadata value given
 InvalidArgumentException(1): Status code must be an integer

@@ -12,6 +12,7 @@ file_put_contents($script, <<<'PHP'
 for ($n = 0; $n < 2; $n++) {
     new Grpc\Channel('localhost:0', ['grpc.unknown' => 1, 'grpc.max_receive_message_length' => 5, 'other' => "v$n"]);
 }
+new Grpc\Server(['other' => 1, 'mine' => 2, 'grpc.max_concurrent_streams' => 3, 'grpc.primary_user_agent' => 'x']);
 $channel = new Grpc\Channel('127.0.0.1:0', []);
 $channel->getConnectivityState(true);
 $channel->watchConnectivityState(Grpc\CHANNEL_CONNECTING, Grpc\Timeval::infFuture());
@@ -31,7 +32,7 @@ function stderr(string $script, array $settings, ?string $verbosity = null): str
 }
 $file = "$script.log";
 $plain = fn(string $text) => preg_replace('/^\d{10}\.\d{6} (\w+) \d+ /m', 'TIME $1 PID ', $text);
-$listed = fn(string $text) => preg_replace('/^(?!.*channel arguments).*\n/m', '', $plain($text));
+$listed = fn(string $text) => preg_replace('/^(?!.*arguments that).*\n/m', '', $plain($text));
 
 foreach ([null, 'NONE', 'none', 'ERROR', 'INFO', 'nonsense'] as $verbosity) {
     echo json_encode($verbosity), ': ', json_encode(stderr($script, [], $verbosity)), "\n";
@@ -55,10 +56,14 @@ null: ""
 "ERROR": ""
 "INFO": ""
 "nonsense": ""
-TIME DEBUG PID grpc::compat::arguments: channel arguments that are not known and have no effect: grpc.unknown, other
-TIME DEBUG PID grpc::compat::arguments: channel arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: mine
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: mine
 --- to a file
 what was there before
-TIME DEBUG PID grpc::compat::arguments: channel arguments that are not known and have no effect: grpc.unknown, other
-TIME DEBUG PID grpc::compat::arguments: channel arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: mine
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: grpc.unknown, other
+TIME DEBUG PID grpc::compat::arguments: arguments that are not known and have no effect: mine
 bool(false)

@@ -132,6 +132,12 @@ echo "the last writer wins: ", $kept($bound(1) + ['a' => 3]), $kept(['a' => 3]),
 $make($bound(0) + ['a' => 1]);
 echo "none: ", $kept(['a' => 3]), $kept(['a' => 1]), "\n";
 var_dump($server->reaches('open', 0));
+echo "--- 256 in all: who is used stays, and then who was asked for last\n";
+$used = new Channel('127.0.0.1:1', ['used' => 1]);
+for ($port = 2; $port <= 300; $port++) {
+    new Channel("127.0.0.1:$port", []);
+}
+echo figures();
 ?>
 --EXPECT--
 nothing: 0 open, 0 of them pooled, 0 of these in use
@@ -176,3 +182,5 @@ the one that was not asked for longest went: kept kept
 the last writer wins: kept kept true
 none: gone gone 
 bool(true)
+--- 256 in all: who is used stays, and then who was asked for last
+256 open, 256 of them pooled, 1 of these in use

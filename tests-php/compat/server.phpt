@@ -85,16 +85,18 @@ $incoming = $one->requestCall()->call;
 usleep(600_000);
 var_dump($incoming->startBatch([Grpc\OP_RECV_CLOSE_ON_SERVER => true])->cancelled);
 
-echo "-- no more streams than the argument says\n";
-[$server, $channel] = pair(['grpc.max_concurrent_streams' => 1]);
-$first = call($channel, '/the/first');
-$second = call($channel, '/the/second', 0.5);
-$first->startBatch(request('x'));
-$incoming = $server->requestCall()->call;
-$second->startBatch(request('x'));
-echo $second->startBatch(RESPONSE)->status->code, "\n";
-$incoming->startBatch(answer('y'));
-echo $first->startBatch(RESPONSE)->message, "\n";
+echo "-- no more streams than the argument says, as a number or as text\n";
+foreach ([1, '1'] as $streams) {
+    [$server, $channel] = pair(['grpc.max_concurrent_streams' => $streams]);
+    $first = call($channel, '/the/first');
+    $second = call($channel, '/the/second', 0.5);
+    $first->startBatch(request('x'));
+    $incoming = $server->requestCall()->call;
+    $second->startBatch(request('x'));
+    echo $second->startBatch(RESPONSE)->status->code, "\n";
+    $incoming->startBatch(answer('y'));
+    echo $first->startBatch(RESPONSE)->message, "\n";
+}
 
 echo "-- a subclass, as the library has one\n";
 final class RpcServer extends Server
@@ -143,7 +145,9 @@ int(0)
 /to/one /to/two
 -- it answers PINGs and keeps deadlines while PHP is elsewhere
 bool(true)
--- no more streams than the argument says
+-- no more streams than the argument says, as a number or as text
+4
+y
 4
 y
 -- a subclass, as the library has one

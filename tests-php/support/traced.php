@@ -17,11 +17,19 @@ function traced(string $script, ServerProcess $server): void
     echo stream_get_contents($pipes[1]), ' ', proc_close($process), "\n";
     $port = parse_url($server->address, PHP_URL_PORT);
     // "1234 writev(5<TCP:[127.0.0.1:43210->127.0.0.1:50051]>, …": whose socket it is, the first writer says.
-    $owner = $foreign = $thread = [];
-    foreach (file($trace) as $line) {
-        if (preg_match('/^(\d+) .*clone3?\(.*CLONE_THREAD.*= (\d+)/', $line, $m)) {
+    $owner = $foreign = $thread = $begun = [];
+    $lines = file($trace);
+    // First who is a thread of whom: it may write before the call that made it is over, which then stands in two lines.
+    foreach ($lines as $line) {
+        if (preg_match('/^(\d+) .*clone3?\(.*CLONE_THREAD.*<unfinished/', $line, $m)) {
+            $begun[$m[1]] = true;
+        } elseif (preg_match('/^(\d+) .*clone3?\(.*CLONE_THREAD.*= (\d+)/', $line, $m)
+            || (preg_match('/^(\d+) .*clone3? resumed.*= (\d+)/', $line, $m) && isset($begun[$m[1]]))) {
             $thread[$m[2]] = $thread[$m[1]] ?? $m[1];
+            unset($begun[$m[1]]);
         }
+    }
+    foreach ($lines as $line) {
         if (preg_match('/^(\d+) +(\w+)\(\d+<TCP(?:v6)?:\[([^\]]*->[^\]]*:' . $port . ')\]>/', $line, $m)) {
             $process = $thread[$m[1]] ?? $m[1];
             $owner[$m[3]] ??= $process;

@@ -5,10 +5,10 @@ use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
-use viaduct::error::quote;
+use viaduct::error::{InvalidArgument, quote};
 use viaduct::tls::{ClientAuth, Identity, ServerTls};
 
-use crate::errors::{self, Thrown};
+use crate::errors::Thrown;
 use crate::zend::array::{Entries, Key};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
@@ -48,23 +48,21 @@ fn tls(call: Call<'_>) -> Result<ZBox<ZendClassObject<ServerCredentials>>, Throw
 }
 
 /// Reads `more`: a list of `['cert' => …, 'key' => …]`.
-fn identities(list: &ZendHashTable) -> Result<Vec<Identity>, Thrown> {
+pub(crate) fn identities(list: &ZendHashTable) -> Result<Vec<Identity>, InvalidArgument> {
     Entries::of(list)
         .map(|(at, pair)| {
             let at = format!("more[{}]", at.text());
             let (mut cert, mut key) = (None, None);
             for (name, value) in pair.array().map(Entries::of).ok_or_else(|| {
                 let got = type_name(pair);
-                errors::invalid_argument(format!(
-                    "{at} is of type {got}; expected an array with cert and key"
-                ))
+                InvalidArgument::new(format!("{at} is of type {got}; expected an array with cert and key"))
             })? {
                 match name {
                     Key::Text(b"cert") => cert = Some(text(value, &at, "cert")?),
                     Key::Text(b"key") => key = Some(text(value, &at, "key")?),
                     other => {
                         let name = quote(&other.text());
-                        return Err(errors::invalid_argument(format!(
+                        return Err(InvalidArgument::new(format!(
                             "{at} has the element {name}; expected cert and key"
                         )));
                     }
@@ -72,18 +70,16 @@ fn identities(list: &ZendHashTable) -> Result<Vec<Identity>, Thrown> {
             }
             let (Some(cert), Some(key)) = (cert, key) else {
                 let missing = if cert.is_none() { "cert" } else { "key" };
-                return Err(errors::invalid_argument(format!(
-                    "{at} has no {missing}; expected cert and key"
-                )));
+                return Err(InvalidArgument::new(format!("{at} has no {missing}; expected cert and key")));
             };
-            Identity::new(cert, key).map_err(|e| errors::invalid_argument(format!("{at}: {e}")))
+            Identity::new(cert, key).map_err(|e| InvalidArgument::new(format!("{at}: {e}")))
         })
         .collect()
 }
 
-fn text<'a>(value: &'a Zval, at: &str, name: &str) -> Result<&'a [u8], Thrown> {
+fn text<'a>(value: &'a Zval, at: &str, name: &str) -> Result<&'a [u8], InvalidArgument> {
     value.zend_str().map(|text| text.as_bytes()).ok_or_else(|| {
         let got = type_name(value);
-        errors::invalid_argument(format!("{name} in {at} is of type {got}; expected a PEM text"))
+        InvalidArgument::new(format!("{name} in {at} is of type {got}; expected a PEM text"))
     })
 }

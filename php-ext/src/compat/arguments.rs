@@ -145,13 +145,8 @@ pub(crate) fn settings(arguments: &[(String, Value)]) -> Result<Settings, Thrown
     let mut unknown = Vec::new();
     for (key, value) in arguments {
         match (KNOWN.iter().find(|(name, _)| name == key).map(|(_, effect)| effect), value) {
-            (Some(Int(apply)), Value::Int(n)) => apply(&mut settings, *n),
+            (Some(Int(apply)), value) => apply(&mut settings, int(key, value)?),
             (Some(Text(apply)), Value::Text(text)) => apply(&mut settings, text),
-            (Some(Int(apply)), Value::Text(text)) => match text.trim().parse() {
-                // What comes out of configuration files is often text.
-                Ok(n) => apply(&mut settings, n),
-                Err(_) => return Err(wrong(key, &quote(text), "an int")),
-            },
             (Some(Checked(apply)), Value::Text(text)) => {
                 apply(&mut settings, text)
                     .map_err(|error| invalid_argument(&format!("args: {key}: {error}")))?;
@@ -191,13 +186,26 @@ fn proxy(settings: &mut Settings, uri: &str) -> Result<(), InvalidArgument> {
     Ok(())
 }
 
+/// The number that an argument is. What comes out of configuration files is often text.
+pub(super) fn int(key: &str, value: &Value) -> Result<i64, Thrown> {
+    match value {
+        Value::Int(n) => Ok(*n),
+        Value::Text(text) => text.trim().parse().map_err(|_| wrong(key, &quote(text), "an int")),
+    }
+}
+
 #[cold]
 fn wrong(key: &str, value: &str, expected: &str) -> Thrown {
     invalid_argument(&format!("args: {key} is {value}; expected {expected}"))
 }
 
+/// Whether an argument means something to a channel, or is one that it passes over.
+pub(super) fn is_known(key: &str) -> bool {
+    KNOWN.iter().any(|(name, _)| *name == key)
+}
+
 /// Lists arguments that we do not know: each once in a process.
-fn list(unknown: &[&str]) {
+pub(super) fn list(unknown: &[&str]) {
     static LISTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if unknown.is_empty() || !tracing::enabled!(tracing::Level::DEBUG) {
         return;
@@ -205,7 +213,7 @@ fn list(unknown: &[&str]) {
     let mut listed = LISTED.lock().unwrap_or_else(PoisonError::into_inner);
     let new: Vec<_> = unknown.iter().filter(|key| listed.insert((**key).to_owned())).copied().collect();
     if !new.is_empty() {
-        tracing::debug!("channel arguments that are not known and have no effect: {}", new.join(", "));
+        tracing::debug!("arguments that are not known and have no effect: {}", new.join(", "));
     }
 }
 
@@ -220,7 +228,7 @@ fn span(n: i64) -> Option<Duration> {
 }
 
 /// The numbers of gRPC's `grpc_compression_algorithm`.
-fn encoding(n: i64) -> Encoding {
+pub(super) fn encoding(n: i64) -> Encoding {
     match n {
         1 => Encoding::Deflate,
         2 => Encoding::Gzip,

@@ -23,10 +23,13 @@ pub(crate) mod error {
     pub(crate) const NOT_INVOKED: i64 = 6;
     pub(crate) const ALREADY_FINISHED: i64 = 7;
     pub(crate) const TOO_MANY_OPERATIONS: i64 = 8;
+    pub(crate) const INVALID_FLAGS: i64 = 9;
 }
 
 /// `WRITE_NO_COMPRESS`
 const NO_COMPRESS: i64 = 2;
+/// All that a message may have: `WRITE_BUFFER_HINT`, `WRITE_NO_COMPRESS` and gRPC's `GRPC_WRITE_THROUGH`.
+const FLAGS: i64 = 7;
 
 /// The operations, `OP_…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +217,7 @@ fn outgoing(value: &Zval) -> Result<Outgoing<'_>, Thrown> {
         Some(flags) => flags.long().ok_or_else(|| invalid_argument("Expected an int for message flags"))?,
     };
     match field(array, "message").and_then(Zval::zend_str) {
+        Some(_) if flags & !FLAGS != 0 => Err(misuse(error::INVALID_FLAGS)),
         Some(text) => Ok(Outgoing { bytes: text.as_bytes(), plain: flags & NO_COMPRESS != 0 }),
         None => Err(invalid_argument("Expected a string for send message")),
     }

@@ -63,8 +63,8 @@ impl Class for Server {
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
         let args: Result<Option<&ZendHashTable>, _> = call.arguments(0..=1).and_then(|a| a.nullable(0));
         let args = expecting("Server expects an array", args)?;
-        let args = args.map(ServerArgs::read).transpose()?.unwrap_or_default();
         ini::first_use();
+        let args = args.map(ServerArgs::read).transpose()?.unwrap_or_default();
         Ok(Self { args, listeners: RefCell::default(), running: RefCell::default() })
     }
 

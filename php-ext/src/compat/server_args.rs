@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use ext_php_rs::types::ZendHashTable;
-use viaduct::codec::Encoding;
 use viaduct::server::ServerConfig;
 
-use super::arguments::{self, Value};
+use super::arguments;
 use crate::errors::Thrown;
 
 /// What the arguments say.
@@ -24,59 +23,59 @@ impl Default for ServerArgs {
 }
 
 impl ServerArgs {
-    /// Reads them. Those that are not ours are taken and mean nothing.
+    /// Reads them. Unknown ones are listed once at debug level.
     ///
     /// # Errors
     ///
-    /// An `\InvalidArgumentException` for a key that is no string, and a value that is neither a string
-    /// nor an integer.
+    /// An `\InvalidArgumentException` for a key that is no string, a value that is neither a string nor an
+    /// integer, and a text that is no number where a number is wanted.
     pub(crate) fn read(array: &ZendHashTable) -> Result<Self, Thrown> {
         let mut args = Self::default();
-        for (key, value) in arguments::read(array)? {
-            if let Value::Int(number) = value {
-                args.set(&key, number);
+        let given = arguments::read(array)?;
+        let mut unknown = Vec::new();
+        for (key, value) in &given {
+            match KNOWN.iter().find(|(name, _)| name == key) {
+                Some((_, set)) => set(&mut args, arguments::int(key, value)?),
+                None if arguments::is_known(key) => {}
+                None => unknown.push(key.as_str()),
             }
         }
+        arguments::list(&unknown);
         Ok(args)
     }
+}
 
-    fn set(&mut self, name: &str, number: i64) {
-        let config = &mut self.config;
-        match name {
-            // −1: no limit.
-            "grpc.max_receive_message_length" | "grpc.max_message_length" => {
-                config.max_receive = usize::try_from(number).unwrap_or(usize::MAX);
-            }
-            "grpc.max_send_message_length" => config.max_send = usize::try_from(number).ok(),
-            "grpc.max_concurrent_streams" => {
-                config.max_concurrent_streams = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
-            }
-            "grpc.keepalive_time_ms" => config.keepalive = span(number),
-            "grpc.keepalive_timeout_ms" => {
-                config.keepalive_timeout = span(number).unwrap_or(Duration::MAX);
-            }
-            "grpc.max_connection_idle_ms" => config.max_connection_idle = span(number),
-            "grpc.max_connection_age_ms" => config.max_connection_age = span(number),
-            // None at all: the calls are cut at once.
-            "grpc.max_connection_age_grace_ms" if number == 0 => {
-                config.max_connection_age_grace = Some(Duration::ZERO);
-            }
-            "grpc.max_connection_age_grace_ms" => config.max_connection_age_grace = span(number),
-            "grpc.max_metadata_size" => {
-                config.max_header_list = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
-            }
-            // `grpc_compression_algorithm`
-            "grpc.default_compression_algorithm" => {
-                config.encoding = match number {
-                    1 => Encoding::Deflate,
-                    2 => Encoding::Gzip,
-                    _ => Encoding::Identity,
-                };
-            }
-            "grpc.so_reuseport" => self.share_ports = number != 0,
-            _ => {}
-        }
-    }
+/// What an argument does. All of them are numbers.
+type Effect = fn(&mut ServerArgs, i64);
+
+/// The arguments that mean something to a server.
+const KNOWN: &[(&str, Effect)] = &[
+    ("grpc.max_receive_message_length", max_receive),
+    ("grpc.max_message_length", max_receive),
+    ("grpc.max_send_message_length", |args, n| args.config.max_send = usize::try_from(n).ok()),
+    ("grpc.max_concurrent_streams", |args, n| {
+        args.config.max_concurrent_streams = u32::try_from(n.max(1)).unwrap_or(u32::MAX);
+    }),
+    ("grpc.keepalive_time_ms", |args, n| args.config.keepalive = span(n)),
+    ("grpc.keepalive_timeout_ms", |args, n| {
+        args.config.keepalive_timeout = span(n).unwrap_or(Duration::MAX);
+    }),
+    ("grpc.max_connection_idle_ms", |args, n| args.config.max_connection_idle = span(n)),
+    ("grpc.max_connection_age_ms", |args, n| args.config.max_connection_age = span(n)),
+    ("grpc.max_connection_age_grace_ms", |args, n| {
+        // None at all: the calls are cut at once.
+        args.config.max_connection_age_grace = if n == 0 { Some(Duration::ZERO) } else { span(n) };
+    }),
+    ("grpc.max_metadata_size", |args, n| {
+        args.config.max_header_list = u32::try_from(n.max(1)).unwrap_or(u32::MAX);
+    }),
+    ("grpc.default_compression_algorithm", |args, n| args.config.encoding = arguments::encoding(n)),
+    ("grpc.so_reuseport", |args, n| args.share_ports = n != 0),
+];
+
+/// −1: no limit.
+fn max_receive(args: &mut ServerArgs, n: i64) {
+    args.config.max_receive = usize::try_from(n).unwrap_or(usize::MAX);
 }
 
 /// Milliseconds. The greatest number, and what is not positive, mean never.

@@ -3,9 +3,9 @@
 // What the scripts under FPM share. BACKEND is the backend's address.
 
 /** One call: text of the answer, status code, details. */
-function call(string $text, string $method = 'Echo', ?string $target = null): array
+function call(string $text, string $method = 'Echo', ?string $target = null, array $args = []): array
 {
-    $call = start($text, $method, $target);
+    $call = start($text, $method, $target, $args);
     $event = $call->startBatch([
         Grpc\OP_RECV_INITIAL_METADATA => true,
         Grpc\OP_RECV_MESSAGE => true,
@@ -15,14 +15,14 @@ function call(string $text, string $method = 'Echo', ?string $target = null): ar
 }
 
 /** A call whose request has left. */
-function start(string $text, string $method, ?string $target = null): Grpc\Call
+function start(string $text, string $method, ?string $target = null, array $args = []): Grpc\Call
 {
     $channel = new Grpc\Channel($target ?? getenv('BACKEND'), [
         'credentials' => Grpc\ChannelCredentials::createInsecure(),
         // So that calls do not fail for long after the backend has come back.
         'grpc.initial_reconnect_backoff_ms' => 20,
         'grpc.max_reconnect_backoff_ms' => 20,
-    ]);
+    ] + $args);
     $deadline = Grpc\Timeval::now()->add(new Grpc\Timeval(60_000_000));
     $call = new Grpc\Call($channel, "/sapi.Backend/$method", $deadline);
     $call->startBatch([
