@@ -69,7 +69,9 @@ impl Worker {
             // The thread may have ended by itself.
             let _ = stop.send(());
         }
-        if let Some(thread) = self.thread.take() {
+        // It cannot wait for itself, where a task of whoever embeds the proxy lets go of it.
+        let own = std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != own) {
             // A panic there has been printed by then.
             let _ = thread.join();
         }
