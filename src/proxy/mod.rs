@@ -225,20 +225,24 @@ impl Proxy {
 
     /// Begins to end: first for the time of [`Drain::notice`](settings::Drain) new connections are still taken, while
     /// the admin port says "draining"; then none are, clients are told to go away, and what runs may finish within
-    /// [`Drain::grace`](settings::Drain). Can be called from any thread.
-    pub fn drain(&self) {
-        self.begin_drain(None);
+    /// [`Drain::grace`](settings::Drain). Can be called from any thread. Whether it had not begun before; the second
+    /// time it does nothing.
+    pub fn drain(&self) -> bool {
+        self.begin_drain(None)
     }
 
     /// As [`drain`](Self::drain), with `grace` in the place of the settings'.
-    pub fn drain_within(&self, grace: Duration) {
-        self.begin_drain(Some(grace));
+    pub fn drain_within(&self, grace: Duration) -> bool {
+        self.begin_drain(Some(grace))
     }
 
-    fn begin_drain(&self, grace: Option<Duration>) {
-        if let Some(running) = self.running.get() {
-            plan::drain(&running.shared, &running.workers, grace);
-        }
+    fn begin_drain(&self, grace: Option<Duration>) -> bool {
+        self.running.get().is_some_and(|running| plan::drain(&running.shared, &running.workers, grace))
+    }
+
+    /// Whether it was inherited through a fork, and runs in the parent.
+    pub fn is_stale(&self) -> bool {
+        self.running.get().is_none()
     }
 
     /// Cuts everything.

@@ -157,8 +157,8 @@ fn end(listening: &Arc<Listening>, grace: Duration, workers: &[Worker]) {
     });
 }
 
-/// Begins to end everything, in two steps. `grace` stands above the settings'.
-pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker], grace: Option<Duration>) {
+/// Begins to end everything, in two steps. `grace` stands above the settings'. Whether this was the first time.
+pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker], grace: Option<Duration>) -> bool {
     let first = shared.phase.send_if_modified(|phase| {
         let serving = *phase == Phase::Serving;
         if serving {
@@ -166,7 +166,7 @@ pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker], grace: Option<Dura
         }
         serving
     });
-    let Some(worker) = workers.first().filter(|_| first) else { return };
+    let Some(worker) = workers.first().filter(|_| first) else { return false };
     let shared = Arc::clone(shared);
     let mut drain = shared.plan.load().settings.drain;
     drain.grace = grace.unwrap_or(drain.grace);
@@ -185,6 +185,7 @@ pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker], grace: Option<Dura
         let _ = tokio::time::timeout(drain.grace, ended).await;
         abort(&shared);
     });
+    true
 }
 
 /// Cuts everything.
