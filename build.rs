@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// The header's order: what a reader needs first. Files that are not here come after these.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 18] = [
     "version",
     "error",
     "input",
@@ -18,6 +18,10 @@ const ORDER: [&str; 14] = [
     "options",
     "channel",
     "call",
+    "server_options",
+    "server",
+    "server_call",
+    "proxy",
 ];
 
 fn main() {

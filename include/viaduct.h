@@ -103,7 +103,7 @@ typedef enum viaduct_event_kind {
   // A server's call is over: VIADUCT_CLOSED where its client went away or its deadline passed,
   // VIADUCT_OK where it was answered.
   VIADUCT_EVENT_OVER = 8,
-  // A server has drained.
+  // A server has drained, or a proxy has.
   VIADUCT_EVENT_DRAINED = 9,
 } viaduct_event_kind;
 
@@ -203,7 +203,8 @@ typedef enum viaduct_log_level {
   VIADUCT_LOG_INFO = 3,
   // What happens inside.
   VIADUCT_LOG_DEBUG = 4,
-  // Every step.
+  // Every step. Release builds with the command's feature, which the default ones have, leave these lines
+  // out: there it is what VIADUCT_LOG_DEBUG is.
   VIADUCT_LOG_TRACE = 5,
 } viaduct_log_level;
 
@@ -238,6 +239,9 @@ typedef struct viaduct_credentials viaduct_credentials;
 // Keys are lower case. Values of keys that end in "-bin" are any bytes, others are printable ASCII.
 // Several threads may read one that nobody changes.
 typedef struct viaduct_metadata viaduct_metadata;
+
+// A proxy that runs, on threads of its own: it needs no runtime. Any number of threads may use it at once.
+typedef struct viaduct_proxy viaduct_proxy;
 
 // A queue of events. Any thread may add to it, by what it starts, and any thread may take from it.
 typedef struct viaduct_queue viaduct_queue;
@@ -1038,6 +1042,78 @@ enum viaduct_result viaduct_server_call_fail(struct viaduct_server_call *call,
 // Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
 enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *call,
                                                    struct viaduct_completion completion);
+
+// Reads a configuration and does nothing with it but to say what it means.
+//
+// `config` is the text of a TOML file, as docs/proxy-config.md describes it; paths in it begin at the
+// working directory of the process. `explanation`, which may be NULL, gets the meaning in words, with what
+// looks like a mistake; the caller frees the string with `viaduct_string_free`.
+//
+// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT for a configuration that
+// cannot be used: the message has a line for everything that is wrong in it, such as "config:3: unknown key
+// "adress" in [[listen]]; did you mean "address"?".
+enum viaduct_result viaduct_proxy_check(const char *config,
+                                        char **explanation);
+
+// Starts a proxy: it listens, and forwards what comes, when this returns. The caller frees it with
+// `viaduct_proxy_free`. `config` is as in `viaduct_proxy_check`; what looks like a mistake in it goes to the
+// log (`viaduct_log_set`).
+//
+// Gives what `viaduct_proxy_check` does, VIADUCT_SYSTEM where the system refuses an address, a file or a
+// thread, or VIADUCT_INSIDE_CALLBACK. Nothing runs then.
+enum viaduct_result viaduct_proxy_start(const char *config,
+                                        struct viaduct_proxy **proxy);
+
+// Where it listens: the address number `index`, from 0 on, in the order of the configuration, as clients
+// would dial it, with the port that was taken. The caller frees the string with `viaduct_string_free`.
+//
+// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+enum viaduct_result viaduct_proxy_address(const struct viaduct_proxy *proxy,
+                                          size_t index,
+                                          char **address);
+
+// Where its admin port listens. The caller frees the string with `viaduct_string_free`.
+//
+// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where the configuration has no `[admin]`.
+enum viaduct_result viaduct_proxy_admin_address(const struct viaduct_proxy *proxy, char **address);
+
+// Takes another configuration: all of it, or, where this gives an error, nothing. `config` is as in
+// `viaduct_proxy_start`. Requests that run are not disturbed; backends and addresses that stay the same keep
+// their connections. Another number of `workers` takes effect at the next start only.
+//
+// Gives what `viaduct_proxy_start` does, or VIADUCT_WRONG_STATE after `viaduct_proxy_shutdown`. The old
+// configuration holds on then.
+enum viaduct_result viaduct_proxy_reload(struct viaduct_proxy *proxy,
+                                         const char *config);
+
+// Begins to end: for `drain.notice` of the configuration new connections are still taken, then none are,
+// clients are told to go away, and what runs may finish within `drain.grace`. It does not wait; the second
+// time it does nothing.
+//
+// Gives VIADUCT_OK or VIADUCT_NULL.
+enum viaduct_result viaduct_proxy_shutdown(struct viaduct_proxy *proxy);
+
+// Waits until a proxy that was shut down, or will be, serves nothing any more. Up to `timeout_ms`, for ever
+// where that is negative; what still runs then goes on, and `viaduct_proxy_free` cuts it.
+//
+// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, or VIADUCT_INSIDE_CALLBACK.
+enum viaduct_result viaduct_proxy_wait(struct viaduct_proxy *proxy,
+                                       int64_t timeout_ms);
+
+// Starts `viaduct_proxy_wait`. The event is VIADUCT_EVENT_DRAINED; its result is VIADUCT_OK, or
+// VIADUCT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
+// traffic.
+//
+// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+enum viaduct_result viaduct_proxy_wait_start(struct viaduct_proxy *proxy,
+                                             struct viaduct_completion completion);
+
+// Frees a proxy. NULL is fine. What still runs is cut: shut it down and wait before, where requests are to
+// be finished. It waits for the proxy's threads, which is short, and up to 1 s for the access log to be
+// written.
+//
+// Gives VIADUCT_OK.
+enum viaduct_result viaduct_proxy_free(struct viaduct_proxy *proxy);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -27,6 +27,7 @@ use api::channel_options::ChannelOptions;
 use api::client_stream::ClientStream;
 use api::context::Context;
 use api::credentials::Credentials;
+use api::proxy::Proxy;
 use api::request_stream::RequestStream;
 use api::server::Server;
 use api::server_credentials::ServerCredentials;
@@ -56,6 +57,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<BidiStream>()
         .class::<Task>()
         .class::<Server>()
+        .class::<Proxy>()
         .class::<Context>()
         .class::<RequestStream>();
     #[cfg(feature = "probe")]

@@ -376,7 +376,8 @@ pub extern "C" fn viaduct_call_read_start(
 }
 
 /// Closes the sending side, and waits for the one response of a call that streams its requests. It is
-/// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`.
+/// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
+/// frees both.
 ///
 /// Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_BUSY, VIADUCT_NULL or
 /// VIADUCT_INSIDE_CALLBACK.

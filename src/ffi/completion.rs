@@ -43,7 +43,7 @@ pub enum viaduct_event_kind {
     /// A server's call is over: VIADUCT_CLOSED where its client went away or its deadline passed,
     /// VIADUCT_OK where it was answered.
     VIADUCT_EVENT_OVER = 8,
-    /// A server has drained.
+    /// A server has drained, or a proxy has.
     VIADUCT_EVENT_DRAINED = 9,
 }
 

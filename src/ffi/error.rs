@@ -88,6 +88,10 @@ impl Error {
         Self { result, message: message.into() }
     }
 
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What a caught panic has to say.
     pub(super) fn panic(payload: &(dyn Any + Send)) -> Self {
         let said = payload

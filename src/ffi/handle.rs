@@ -21,7 +21,7 @@ use super::error::{
 use crate::reactor::fork;
 
 /// The kinds of handles, by the number in the tag.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "a test's handle",
     "viaduct_runtime",
     "viaduct_queue",
@@ -33,6 +33,7 @@ const KINDS: [&str; 11] = [
     "viaduct_call",
     "viaduct_server",
     "viaduct_server_call",
+    "viaduct_proxy",
 ];
 
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub(super) const CHANNEL: u8 = 7;
 pub(super) const CALL: u8 = 8;
 pub(super) const SERVER: u8 = 9;
 pub(super) const SERVER_CALL: u8 = 10;
+pub(super) const PROXY: u8 = 11;
 
 /// "viaduct" and a number.
 const TAG: u64 = 0x7669_6164_7563_7400;

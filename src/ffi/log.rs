@@ -32,7 +32,8 @@ pub enum viaduct_log_level {
     VIADUCT_LOG_INFO = 3,
     /// What happens inside.
     VIADUCT_LOG_DEBUG = 4,
-    /// Every step.
+    /// Every step. Release builds with the command's feature, which the default ones have, leave these lines
+    /// out: there it is what VIADUCT_LOG_DEBUG is.
     VIADUCT_LOG_TRACE = 5,
 }
 

@@ -10,8 +10,8 @@
 //! - `error`: the results, and the sentence that belongs to the last one;
 //! - `completion`, `callback`: what is started now and told later, by a queue or by a function.
 //!
-//! The other files are the objects. They hold values of [`client`](crate::client) and
-//! [`server`](crate::server), and translate. A file here never reaches into another one's handle but
+//! The other files are the objects. They hold values of [`client`](crate::client), [`server`](crate::server) and
+//! [`proxy`](crate::proxy), and translate. A file here never reaches into another one's handle but
 //! through `handle`.
 //!
 //! The runtime drives a thread of its own ([`Reactor::threaded`](crate::reactor::Reactor::threaded)).
@@ -36,6 +36,7 @@ mod handlers;
 mod log;
 mod metadata;
 mod options;
+mod proxy;
 mod queue;
 mod runtime;
 mod server;

@@ -148,6 +148,9 @@ pub enum StartError {
     /// It was inherited through a fork.
     #[error("the proxy runs in the parent of this process; a forked child starts its own")]
     Forked,
+    /// It was told to end before.
+    #[error("the proxy has been told to end; expected a new configuration before")]
+    Ending,
 }
 
 impl Proxy {
@@ -193,6 +196,9 @@ impl Proxy {
     pub fn reload(&self, settings: Settings) -> Result<(), StartError> {
         let running = self.running()?;
         let _alone = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        if *running.shared.phase.borrow() != Phase::Serving {
+            return Err(StartError::Ending);
+        }
         let counters = &running.shared.counters;
         let done = plan::apply(&running.shared, &running.workers, settings);
         let counter = if done.is_ok() { &counters.reloads } else { &counters.reloads_failed };
@@ -219,11 +225,24 @@ impl Proxy {
 
     /// Begins to end: first for the time of [`Drain::notice`](settings::Drain) new connections are still taken, while
     /// the admin port says "draining"; then none are, clients are told to go away, and what runs may finish within
-    /// [`Drain::grace`](settings::Drain). Can be called from any thread.
-    pub fn drain(&self) {
-        if let Some(running) = self.running.get() {
-            plan::drain(&running.shared, &running.workers);
-        }
+    /// [`Drain::grace`](settings::Drain). Can be called from any thread. Whether it had not begun before; the second
+    /// time it does nothing.
+    pub fn drain(&self) -> bool {
+        self.begin_drain(None)
+    }
+
+    /// As [`drain`](Self::drain), with `grace` in the place of the settings'.
+    pub fn drain_within(&self, grace: Duration) -> bool {
+        self.begin_drain(Some(grace))
+    }
+
+    fn begin_drain(&self, grace: Option<Duration>) -> bool {
+        self.running.get().is_some_and(|running| plan::drain(&running.shared, &running.workers, grace))
+    }
+
+    /// Whether it was inherited through a fork, and runs in the parent.
+    pub fn is_stale(&self) -> bool {
+        self.running.get().is_none()
     }
 
     /// Cuts everything.
@@ -254,10 +273,27 @@ impl Proxy {
 
     /// As [`ended`](Self::ended), for a thread that has nothing else to do.
     pub fn wait(&self) {
-        if let Some(worker) = self.running.get().and_then(|running| running.workers.first()) {
+        if let Some(worker) = self.worker() {
             // Nothing comes where the worker has ended.
             worker.block_on(self.ended());
         }
+    }
+
+    /// As [`wait`](Self::wait), up to `patience`: whether it has ended.
+    pub fn wait_for(&self, patience: Duration) -> bool {
+        let Some(worker) = self.worker() else { return true };
+        let ended = self.ended();
+        worker.block_on(async move { tokio::time::timeout(patience, ended).await.is_ok() }).unwrap_or(true)
+    }
+
+    /// Runs tasks for whoever embeds the proxy: the runtime of a thread that carries traffic, so they must be quick.
+    #[cfg(feature = "capi")]
+    pub(crate) fn handle(&self) -> Option<&tokio::runtime::Handle> {
+        self.worker().map(Worker::handle)
+    }
+
+    fn worker(&self) -> Option<&Worker> {
+        self.running.get().and_then(|running| running.workers.first())
     }
 }
 

@@ -157,8 +157,8 @@ fn end(listening: &Arc<Listening>, grace: Duration, workers: &[Worker]) {
     });
 }
 
-/// Begins to end everything, in two steps.
-pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker]) {
+/// Begins to end everything, in two steps. `grace` stands above the settings'. Whether this was the first time.
+pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker], grace: Option<Duration>) -> bool {
     let first = shared.phase.send_if_modified(|phase| {
         let serving = *phase == Phase::Serving;
         if serving {
@@ -166,9 +166,10 @@ pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker]) {
         }
         serving
     });
-    let Some(worker) = workers.first().filter(|_| first) else { return };
+    let Some(worker) = workers.first().filter(|_| first) else { return false };
     let shared = Arc::clone(shared);
-    let drain = shared.plan.load().settings.drain;
+    let mut drain = shared.plan.load().settings.drain;
+    drain.grace = grace.unwrap_or(drain.grace);
     worker.handle().spawn(async move {
         tokio::time::sleep(drain.notice).await;
         let all = shared.listening.load_full();
@@ -184,6 +185,7 @@ pub(super) fn drain(shared: &Arc<Shared>, workers: &[Worker]) {
         let _ = tokio::time::timeout(drain.grace, ended).await;
         abort(&shared);
     });
+    true
 }
 
 /// Cuts everything.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::reactor::fork;
@@ -27,17 +27,11 @@ impl Worker {
 
     /// As [`start`](Self::start), for something else than traffic.
     pub(super) fn named(name: &str) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            // Threads for name resolution: few, and not for long.
-            .max_blocking_threads(4)
-            .thread_name("viaduct-blocking")
-            .on_thread_start(fork::block_signals)
-            .build()?;
+        let runtime = build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = fork::without_signals(|| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            start_thread(name, move || {
                 // An error means that the owner is gone, which is as good.
                 let _ = runtime.block_on(stopped);
                 // Lookups that hang must not hold the end up.
@@ -69,9 +63,29 @@ impl Worker {
             // The thread may have ended by itself.
             let _ = stop.send(());
         }
-        if let Some(thread) = self.thread.take() {
+        // It cannot wait for itself, where a task of whoever embeds the proxy lets go of it.
+        let own = std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != own) {
             // A panic there has been printed by then.
             let _ = thread.join();
         }
     }
+}
+
+/// A runtime of its own frame, by which valgrind knows what it holds: tests-php/valgrind.supp.
+#[inline(never)]
+fn build() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        // Threads for name resolution: few, and not for long.
+        .max_blocking_threads(4)
+        .thread_name("viaduct-blocking")
+        .on_thread_start(fork::block_signals)
+        .build()
+}
+
+/// The thread, in a frame of its own, too.
+#[inline(never)]
+fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }

@@ -80,6 +80,7 @@ pub(super) fn find(address: &Address) -> io::Result<Option<Socket>> {
 }
 
 /// The addresses of those that nobody has asked for.
+#[cfg(feature = "command")]
 pub(crate) fn unused() -> Vec<String> {
     let idle = all().iter().filter(|one| !one.used.load(Relaxed));
     let name = |one: &Inherited| match (one.address.as_socket(), one.address.as_pathname()) {

@@ -48,7 +48,7 @@ final class ServerProcess
         mkdir($directory, 0700);
         $prelude = '<?php require ' . var_export(__DIR__ . '/child.php', true) . '; '
             . 'use Viaduct\{BidiStream, CancelledException, Channel, ChannelOptions, Compression, Context, Credentials, '
-            . 'MethodKind, RequestStream, RpcException, Server, ServerCredentials, ServerOptions, StatusCode, Task}; '
+            . 'MethodKind, Proxy, RequestStream, RpcException, Server, ServerCredentials, ServerOptions, StatusCode, Task}; '
             . 'use function Viaduct\{async, await, delay}; $server = new Server();' . "\n";
         file_put_contents("$directory/script.php", $prelude . $code . "\n");
         foreach (['out', 'err', 'log'] as $name) {

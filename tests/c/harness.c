@@ -40,7 +40,7 @@ void same_bytes(const char *file, int line, const char *expected, const unsigned
 
 int main(int argc, char **argv) {
     static const test *const files[] = {values_tests, client_tests, stream_tests,  queue_tests,  server_tests,
-                                        misuse_tests, tls_tests,    thread_tests, process_tests};
+                                        misuse_tests, tls_tests,    thread_tests, process_tests, proxy_tests};
     int passed = 0, failed = 0, skipped = 0;
     for (size_t file = 0; file < sizeof files / sizeof *files; file++)
         for (const test *one = files[file]; one->name; one++) {

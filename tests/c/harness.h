@@ -19,7 +19,7 @@ typedef struct test {
 
 // The tests of each file, ended by an entry without a name.
 extern const test values_tests[], client_tests[], stream_tests[], queue_tests[], server_tests[], misuse_tests[],
-    tls_tests[], thread_tests[], process_tests[];
+    tls_tests[], thread_tests[], process_tests[], proxy_tests[];
 
 void fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
 void skip(const char *why) __attribute__((noreturn));

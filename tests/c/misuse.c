@@ -64,6 +64,13 @@ static void null_handles(void) {
     SAME(-1, viaduct_server_call_kind(NULL));
     SAME(-1, viaduct_server_call_remaining_ms(NULL));
     SAME(0, viaduct_server_call_is_cancelled(NULL));
+    GIVES(VIADUCT_NULL, viaduct_proxy_start(NULL, NULL));
+    GIVES(VIADUCT_NULL, viaduct_proxy_address(NULL, 0, NULL));
+    GIVES(VIADUCT_NULL, viaduct_proxy_admin_address(NULL, NULL));
+    GIVES(VIADUCT_NULL, viaduct_proxy_reload(NULL, ""));
+    GIVES(VIADUCT_NULL, viaduct_proxy_shutdown(NULL));
+    GIVES(VIADUCT_NULL, viaduct_proxy_wait(NULL, 0));
+    GIVES(VIADUCT_NULL, viaduct_proxy_wait_start(NULL, none));
     SAME(-1, viaduct_status_code(NULL));
     CHECK(!viaduct_status_message(NULL));
     CHECK(!viaduct_status_trailers(NULL));
@@ -80,6 +87,7 @@ static void null_handles(void) {
     OK(viaduct_call_free(NULL));
     OK(viaduct_server_free(NULL));
     OK(viaduct_server_call_free(NULL));
+    OK(viaduct_proxy_free(NULL));
     OK(viaduct_metadata_free(NULL));
     OK(viaduct_status_free(NULL));
 }

@@ -14,6 +14,7 @@ pub(crate) mod exceptions;
 pub(crate) mod functions;
 pub(crate) mod iteration;
 pub(crate) mod method_kind;
+pub(crate) mod proxy;
 pub(crate) mod range;
 pub(crate) mod request_stream;
 pub(crate) mod server;

@@ -4,11 +4,13 @@
 //! - [`signature`]: reading that signature;
 //! - [`job`]: running a handler for one call;
 //! - [`messages`]: walking over what a streaming handler returns;
-//! - [`signals`]: SIGTERM and SIGINT while the server runs.
+//! - [`signals`]: SIGTERM and SIGINT while the server runs;
+//! - [`forwarding`]: waiting while a proxy runs.
 //!
 //! Answers of handlers that return one message are not sent at once: they wait in the outbox until the
 //! reactor has its turn, and leave together.
 
+pub(crate) mod forwarding;
 pub(crate) mod handler;
 mod job;
 mod messages;
