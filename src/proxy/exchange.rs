@@ -73,6 +73,13 @@ impl Failure {
         Self { status: answer::no_trailers(), kind: FailureKind::NoStatus }
     }
 
+    /// Something of the request was delivered: to say REFUSED_STREAM would be to say that it may safely be sent again.
+    pub(super) fn forget_refusal(&mut self) {
+        if self.reset() == Some(Reason::REFUSED_STREAM) {
+            self.kind = FailureKind::Reset(Reason::INTERNAL_ERROR);
+        }
+    }
+
     /// How the stream was reset, for a client to which a reset is passed on.
     pub(super) fn reset(&self) -> Option<Reason> {
         match self.kind {

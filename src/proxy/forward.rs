@@ -169,8 +169,13 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
         trace::pass_on(&mut head.headers);
     }
 
-    let mut tries = Tries { tried: Vec::new(), sent: 0 };
-    let (verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
+    let mut tries = Tries { tried: Vec::new(), sent: 0, delivered: false };
+    let (mut verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
+    if let Verdict::Failed(failure) = &mut verdict
+        && tries.delivered
+    {
+        failure.forget_refusal();
+    }
     finish(&line, began, &head, Some(&route), member.as_deref(), tries.sent, client, verdict);
 }
 
@@ -180,6 +185,8 @@ struct Tries {
     tried: Vec<Arc<Member>>,
     /// How often the request was sent.
     sent: u32,
+    /// A backend may have processed it.
+    delivered: bool,
 }
 
 /// Finds the route, or says why there is none.
@@ -287,7 +294,8 @@ async fn attempts(
             }
             Ok(End::ClientGone) | Err(Stop::Gone) => return (Verdict::Gone, Some(Arc::clone(&member))),
             Err(Stop::Late) => return (Verdict::Late, Some(Arc::clone(&member))),
-            Ok(End::Broken(failure, trailers)) => {
+            Ok(End::Broken(mut failure, trailers)) => {
+                failure.forget_refusal();
                 blame(route, &member, &failure, counters);
                 return (Verdict::Broken(failure, trailers), Some(Arc::clone(&member)));
             }
@@ -303,6 +311,7 @@ async fn attempts(
         };
         blame(route, &member, &failure, counters);
         let unprocessed = matches!(failure.kind, FailureKind::Unprocessed(_));
+        tries.delivered |= !unprocessed;
         let by_policy = retry
             .is_some_and(|retry| tries.sent < retry.attempts && retry.codes.contains(&failure.status.code()));
         let may = client.is_whole() && (by_policy || unprocessed && tries.sent < UNPROCESSED_ATTEMPTS);

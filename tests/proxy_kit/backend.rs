@@ -1,5 +1,6 @@
 //! A backend that says what it serves and how it is, both as the test likes.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,8 @@ use tokio::task::JoinSet;
 pub struct Says {
     /// The services it has.
     pub services: Vec<&'static str>,
+    /// The services that it says it has beside.
+    pub lies: Vec<&'static str>,
     /// The versions of reflection it has: `v1`, `v1alpha`.
     pub reflection: Vec<&'static str>,
     /// The status that reflection ends with, where it is not OK.
@@ -24,7 +27,13 @@ pub struct Says {
 
 impl Says {
     pub fn serving(services: &[&'static str]) -> Self {
-        Self { services: services.to_vec(), reflection: vec!["v1"], refuses: None, health: None }
+        Self {
+            services: services.to_vec(),
+            lies: Vec::new(),
+            reflection: vec!["v1"],
+            refuses: None,
+            health: None,
+        }
     }
 }
 
@@ -34,6 +43,7 @@ pub struct Backend {
     says: Arc<Mutex<Says>>,
     pub connections: Arc<AtomicUsize>,
     pub asked: Arc<AtomicUsize>,
+    begun: Arc<Mutex<HashMap<String, usize>>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -50,7 +60,9 @@ impl Backend {
         let says = Arc::new(Mutex::new(says));
         let (connections, asked) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let serving = Serving { name, says: Arc::clone(&says), asked: Arc::clone(&asked) };
+        let begun = Arc::<Mutex<HashMap<String, usize>>>::default();
+        let serving =
+            Serving { name, says: Arc::clone(&says), asked: Arc::clone(&asked), begun: Arc::clone(&begun) };
         let count = Arc::clone(&connections);
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
@@ -68,11 +80,16 @@ impl Backend {
                 }
             });
         });
-        Self { addr, says, connections, asked, stop: Some(stop), thread: Some(thread) }
+        Self { addr, says, connections, asked, begun, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn say(&self, change: impl FnOnce(&mut Says)) {
         change(&mut self.says.lock().unwrap());
+    }
+
+    /// How many calls of this path have come.
+    pub fn begun(&self, path: &str) -> usize {
+        self.begun.lock().unwrap().get(path).copied().unwrap_or_default()
     }
 
     pub fn times_asked(&self) -> usize {
@@ -94,6 +111,7 @@ struct Serving {
     name: &'static str,
     says: Arc<Mutex<Says>>,
     asked: Arc<AtomicUsize>,
+    begun: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 async fn connection(socket: TcpStream, serving: Serving) {
@@ -110,6 +128,7 @@ async fn answer(
     serving: Serving,
 ) {
     let (head, mut body) = request.into_parts();
+    *serving.begun.lock().unwrap().entry(head.uri.path().to_owned()).or_default() += 1;
     while let Some(Ok(data)) = body.data().await {
         let _ = body.flow_control().release_capacity(data.len());
     }
@@ -123,7 +142,7 @@ async fn answer(
             match says.refuses {
                 _ if !says.reflection.contains(&version) => (12, None),
                 Some(code) => (code, None),
-                None => (0, Some(list(&says.services))),
+                None => (0, Some(list(&[says.services, says.lies].concat()))),
             }
         }
         ("grpc.health.v1.Health", _) => match says.health {
