@@ -12,7 +12,7 @@ use std::time::Duration;
 use proxy_kit::backend::{Backend, Ended, Says, call};
 use proxy_kit::names::{Is, Names};
 use proxy_kit::{Running, eventually, nobody, settings};
-use viaduct::proxy::settings::{Discover, Group, Health, Settings, Source};
+use viaduct::proxy::settings::{Balance, Discover, Group, Health, Settings, Source};
 
 const UNIMPLEMENTED: u32 = 12;
 const UNAVAILABLE: u32 = 14;
@@ -282,7 +282,7 @@ fn srv_records_name_hosts_ports_weights_and_priorities() {
         dns: vec![names.addr],
         ..with(|group| {
             group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }];
-            group.balance = viaduct::proxy::settings::Balance::RoundRobin;
+            group.balance = Balance::RoundRobin;
         })
     });
     let answers: Vec<Ended> = (0..40).map(|_| call(proxy.addr, "/x.A/M")).collect();
@@ -292,6 +292,61 @@ fn srv_records_name_hosts_ports_weights_and_priorities() {
     // The first ones have gone: those with the next priority take their place.
     names.set("_grpc._tcp.test", &[srv(1, 3, &a, "gone.test"), srv(2, 9, &spare, "here.test")]);
     eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+}
+
+#[test]
+fn the_next_priority_takes_over_while_all_of_the_first_are_down() {
+    let names = Names::start();
+    let says = Says { health: Some(1), ..Says::serving(&["x.A"]) };
+    let a = Backend::start("a", says.clone());
+    let b = Backend::start("b", says.clone());
+    let spare = Backend::start("spare", says.clone());
+    let nobody = nobody();
+    names.set("here.test", &[(60, v4(1))]);
+    let srv = |priority, port| (60, Is::Srv(priority, 1, port, "here.test"));
+    let (a_at, b_at, spare_at) = (a.addr.port(), b.addr.port(), spare.addr.port());
+    names.set("_grpc._tcp.test", &[srv(1, a_at), srv(1, b_at), srv(2, nobody.port()), srv(3, spare_at)]);
+    let quick = Duration::from_millis(20);
+    let health = Health { interval: quick, unhealthy_after: 1, healthy_after: 1, ..Health::default() };
+    for balance in [Balance::LeastRequest, Balance::RoundRobin, Balance::RingHash("k".parse().unwrap())] {
+        let proxy = Running::start(Settings {
+            dns: vec![names.addr],
+            ..with(|group| {
+                group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }];
+                group.balance = balance.clone();
+                group.health = Some(health.clone());
+            })
+        });
+        let ill = |backend: &Backend, ill| backend.say(|says| says.health = Some(if ill { 2 } else { 1 }));
+        // No call has the header that the ring is about: chance chooses.
+        let first = set(&["a", "b"]);
+        eventually(|| who(&proxy, "/x.A/M") == first);
+        ill(&a, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["b"]));
+        // Nobody is there at the second one: the third is asked, and no call fails for it.
+        ill(&b, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+        assert!((0..16).all(|_| call(proxy.addr, "/x.A/M").backend == "spare"));
+        ill(&a, false);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["a"]));
+        // Where nobody is well, everybody is asked.
+        ill(&a, true);
+        ill(&spare, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["a", "b", "spare"]));
+        [&a, &b, &spare].iter().for_each(|backend| ill(backend, false));
+        eventually(|| who(&proxy, "/x.A/M") == first);
+    }
+    // Without health checks it is the calls that find out.
+    let proxy = Running::start(Settings {
+        dns: vec![names.addr],
+        ..with(|group| group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }])
+    });
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a", "b"]));
+    drop((a, b));
+    eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+    let a = Backend::start_at((Ipv4Addr::LOCALHOST, a_at).into(), "a", says);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["a"]));
+    drop(a);
 }
 
 #[test]

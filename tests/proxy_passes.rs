@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use proxy_kit::calls::{Client, block, message};
+use proxy_kit::plain::{Plain, ok};
 use proxy_kit::raw::{Backend, OK_HEAD, OK_TRAILERS, POST, Peer, joined, joined_by, shape};
 use proxy_kit::{Running, settings};
 use tokio::net::TcpListener;
@@ -401,4 +402,25 @@ fn a_refusal_after_an_attempt_that_may_have_been_processed_is_no_refusal() {
         next = backend.next().unwrap();
     }
     assert_eq!(shape(&client.stream(1)), ["RST 2"]);
+}
+
+#[test]
+fn a_backend_of_http_1_only_is_a_bad_gateway() {
+    for server in
+        [Plain::says(ok("here")), Plain::says("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")]
+    {
+        let proxy = Running::before(&[server.addr]);
+        block(async {
+            let client = Client::connect(proxy.addr).await;
+            for _ in 0..3 {
+                let get = Request::get("http://front.example/page").body(()).unwrap();
+                let (response, _) = client.0.clone().ready().await.unwrap().send_request(get, true).unwrap();
+                let (head, mut body) = response.await.unwrap().into_parts();
+                assert_eq!(head.status, http::StatusCode::BAD_GATEWAY);
+                let text = body.data().await.unwrap().unwrap();
+                let text = String::from_utf8(text.to_vec()).unwrap();
+                assert!(text.contains("HTTP/1.1"), "{text}");
+            }
+        });
+    }
 }

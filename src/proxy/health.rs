@@ -157,7 +157,7 @@ mod tests {
         let group = Group::new(settings::Group::default(), 1, Arc::default()).unwrap();
         let name = "127.0.0.1:1".to_owned();
         let address = Address::Tcp(name.parse().unwrap());
-        group.set_members(vec![Found { address, authority: name.clone(), name, weight: 1 }]);
+        group.set_members(vec![Found { address, authority: name.clone(), name, weight: 1, priority: 0 }]);
         let mut one = Checked::new(&group.members().all.members[0]);
         let failed = || Verdict::Failed("it says NOT_SERVING".into());
         let story = [
