@@ -32,7 +32,7 @@ pub(super) struct Asking<'a> {
 impl Unary for Asking<'_> {
     async fn unary(&self, path: &str, request: Vec<u8>) -> Result<Bytes, Status> {
         let place = place_at_once(self.group, self.member, 0).await;
-        let place = place.map_err(|why| refuse::no_connection(&why))?;
+        let place = place.map_err(|why| refuse::no_connection(&why.to_string()))?;
         let answer = exchange(place, self.head(path)?, &request);
         tokio::time::timeout(self.timeout, answer).await.unwrap_or_else(|_| {
             Err(Status::deadline_exceeded(format!("there was no answer within {:?}", self.timeout)))

@@ -128,6 +128,8 @@ enum Verdict {
     Failed(Failure),
     Broken(Failure, HeaderMap),
     Status(Status),
+    /// What answers there is no HTTP/2.
+    BadGateway(Status),
 }
 
 /// Forwards one request of a client's connection.
@@ -263,7 +265,9 @@ async fn attempts(
                     continue;
                 }
                 Counters::add(&counters.no_backend);
-                return (Verdict::Status(refuse::no_connection(&why)), Some(Arc::clone(&member)));
+                let status = refuse::no_connection(&why.to_string());
+                let verdict = if why.foreign { Verdict::BadGateway(status) } else { Verdict::Status(status) };
+                return (verdict, Some(Arc::clone(&member)));
             }
         };
         let sent_at = limit.deadline().filter(|_| client.is_grpc);
@@ -393,6 +397,8 @@ fn finish(
     let counters = &line.shared.counters;
     let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
     let mut said = None;
+    let bad_gateway = matches!(verdict, Verdict::BadGateway(_));
+    let http_status = |code| if bad_gateway { StatusCode::BAD_GATEWAY } else { refuse::http_status(code) };
     let code = match verdict {
         Verdict::Answered(code) => code,
         Verdict::Gone => {
@@ -403,7 +409,7 @@ fn finish(
             Counters::add(&counters.deadlines);
             let begun = matches!(client.answer, super::client::Answer::Begun(_));
             let status = refuse::late(begun);
-            client.finish(&status, None, HeaderMap::new());
+            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
@@ -413,17 +419,18 @@ fn finish(
         }
         Verdict::Failed(failure) => {
             let (status, reset) = (&failure.status, failure.reset());
-            client.finish(status, reset, HeaderMap::new());
+            client.finish(status, http_status(status.code()), reset, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
         Verdict::Broken(failure, trailers) => {
-            client.finish(&failure.status, failure.reset(), trailers);
+            let http = http_status(failure.status.code());
+            client.finish(&failure.status, http, failure.reset(), trailers);
             said = Some(failure.status.message().to_owned());
             failure.status.code()
         }
-        Verdict::Status(status) => {
-            client.finish(&status, None, HeaderMap::new());
+        Verdict::Status(status) | Verdict::BadGateway(status) => {
+            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
@@ -434,7 +441,7 @@ fn finish(
     }
     let http = match is_grpc {
         true => None,
-        false => passed.or_else(|| said.is_some().then(|| refuse::http_status(code))),
+        false => passed.or_else(|| said.is_some().then(|| http_status(code))),
     };
     let said = said.as_deref();
     line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });
