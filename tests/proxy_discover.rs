@@ -1,6 +1,7 @@
 //! Where members come from, what they serve, and whether they are well: through a proxy that runs.
 #![allow(missing_docs)]
 
+mod client_kit;
 mod proxy_kit;
 
 use std::collections::BTreeSet;
@@ -10,8 +11,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proxy_kit::backend::{Backend, Ended, Says, call};
+use proxy_kit::calls::block;
 use proxy_kit::names::{Is, Names};
 use proxy_kit::{Running, eventually, nobody, settings};
+use viaduct::client::Method;
+use viaduct::discovery::reflection::{self, Answer, Question, Version};
 use viaduct::proxy::settings::{Balance, Discover, Group, Health, Settings, Source};
 
 const UNIMPLEMENTED: u32 = 12;
@@ -90,6 +94,70 @@ fn members_behind_one_list_get_their_own_services_only() {
     assert_eq!(a.connections.load(Ordering::SeqCst), 1);
     assert_eq!(a.times_asked(), 1);
     assert_eq!(b.times_asked(), 2, "v1 and v1alpha");
+}
+
+#[test]
+fn reflection_through_a_proxy_tells_of_all_members() {
+    let a = Backend::start("a", Says::serving(&["x.A", "x.Both"]));
+    let b = Backend::start("b", Says { reflection: vec!["v1alpha"], ..Says::serving(&["x.B", "x.Both"]) });
+    let inner = Running::start(with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.discover = seldom();
+    }));
+    let all = ["x.A", "x.B", "x.Both"];
+    block(async {
+        let channel = client_kit::to(inner.addr);
+        let patience = Duration::from_secs(10);
+        assert_eq!(reflection::list_services(&channel, patience).await.unwrap(), all);
+        for (symbol, file) in [("x.A", "a.proto"), ("x.B", "b.proto")] {
+            let set = reflection::files_for_symbol(&channel, symbol, patience).await.unwrap();
+            assert_eq!(set.file[0].name(), file);
+        }
+        let unknown = reflection::files_for_symbol(&channel, "x.C", patience).await.unwrap_err();
+        assert_eq!(unknown.code(), viaduct::Code::NotFound);
+
+        // Several questions on one stream, in either version; each is answered before the next is asked.
+        for version in [Version::V1, Version::V1Alpha] {
+            let method = Method::parse(version.path()).unwrap();
+            let call = channel.call(method, None, client_kit::within(10.0)).await;
+            for (question, expected) in [
+                (Question::File("b.proto"), "b.proto"),
+                (Question::Symbol("x.A"), "a.proto"),
+                (Question::Services, ""),
+                (Question::File("c.proto"), "refused"),
+            ] {
+                call.send(client_kit::framed(&reflection::encode(question))).await.unwrap();
+                let answer = call.recv().await.unwrap().into_bytes();
+                let told = match reflection::decode(&answer).unwrap() {
+                    Answer::Files(files) => files[0].name().to_owned(),
+                    Answer::Services(names) => {
+                        assert_eq!(names, all);
+                        String::new()
+                    }
+                    Answer::Refused(_) => "refused".to_owned(),
+                };
+                assert_eq!(told, expected, "{question:?}");
+            }
+            call.half_close();
+            assert!(call.recv().await.is_none());
+            assert_eq!(call.wait_end().await.0.code(), viaduct::Code::Ok);
+            // What is no question ends the stream.
+            let method = Method::parse(version.path()).unwrap();
+            let outcome =
+                channel.unary(method, client_kit::framed(&[0xff; 9]), client_kit::within(10.0)).await;
+            assert_eq!(outcome.status.code(), viaduct::Code::InvalidArgument);
+        }
+    });
+    // So another proxy before it learns everything.
+    let outer = Running::start(with(|group| {
+        group.sources = vec![Source::member(&inner.addr.to_string(), 1).unwrap()];
+        group.discover = seldom();
+    }));
+    for (path, backend) in [("/x.A/M", "a"), ("/x.B/M", "b")] {
+        assert_eq!(who(&outer, path), set(&[backend]));
+    }
+    let end = call(outer.addr, "/x.C/M");
+    assert!(end.status == UNIMPLEMENTED && end.message.contains("x.A, x.B, x.Both"), "{end:?}");
 }
 
 #[test]

@@ -365,7 +365,11 @@ impl Exchange {
 }
 
 /// How much `stream` takes now, at most `wanted`; `None` where it takes nothing any more.
-fn poll_room(stream: &mut SendStream<Bytes>, wanted: usize, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+pub(super) fn poll_room(
+    stream: &mut SendStream<Bytes>,
+    wanted: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Option<usize>> {
     stream.reserve_capacity(wanted);
     loop {
         match stream.capacity() {

@@ -23,7 +23,7 @@ use super::settings::Balance;
 use super::upstream::Member;
 use super::upstream::pick::{chance, pick};
 use super::upstream::pool::place;
-use super::{deadlines, headers, refuse, trace};
+use super::{deadlines, headers, reflect, refuse, trace};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
@@ -171,6 +171,17 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
         trace::pass_on(&mut head.headers);
     }
 
+    if let Some(version) = reflect::asked_for(&head, is_grpc, &route.group) {
+        let verdict =
+            match reflect::answer(&line, &head, version, &route.group, &mut client, limit.deadline()).await {
+                Ok(()) => Verdict::Answered(Code::Ok),
+                Err(reflect::Stop::Gone) => Verdict::Gone,
+                Err(reflect::Stop::Late) => Verdict::Late,
+                Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
+            };
+        finish(&line, began, &head, Some(&route), None, 0, client, verdict);
+        return;
+    }
     let mut tries = Tries { tried: Vec::new(), sent: 0, delivered: false };
     let (mut verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
     if let Verdict::Failed(failure) = &mut verdict

@@ -52,7 +52,7 @@ enum Verdict {
 }
 
 async fn check(group: Arc<Group>, member: Arc<Member>, health: Arc<Health>) -> (Arc<Member>, Verdict) {
-    let asking = Asking { group: &group, member: &member, timeout: health.timeout };
+    let asking = Asking { group: &group, member: &member, worker: 0, timeout: health.timeout };
     let verdict = match health::check(&asking, &health.service).await {
         Ok(health::Health::Serving) => Verdict::Well,
         Ok(other) => Verdict::Failed(format!("it says {}", other.name())),

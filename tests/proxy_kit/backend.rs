@@ -129,8 +129,10 @@ async fn answer(
 ) {
     let (head, mut body) = request.into_parts();
     *serving.begun.lock().unwrap().entry(head.uri.path().to_owned()).or_default() += 1;
+    let mut request = Vec::new();
     while let Some(Ok(data)) = body.data().await {
         let _ = body.flow_control().release_capacity(data.len());
+        request.extend_from_slice(&data);
     }
     let says = serving.says.lock().unwrap().clone();
     let service = head.uri.path().split('/').nth(1).unwrap_or_default();
@@ -142,7 +144,11 @@ async fn answer(
             match says.refuses {
                 _ if !says.reflection.contains(&version) => (12, None),
                 Some(code) => (code, None),
-                None => (0, Some(list(&[says.services, says.lies].concat()))),
+                // A question for the file of a symbol (4), or for a file by its name (3).
+                None => match request.get(5..).unwrap_or_default() {
+                    [0x1a | 0x22, _, name @ ..] => (0, Some(file(serving.name, &says.services, name))),
+                    _ => (0, Some(list(&[says.services, says.lies].concat()))),
+                },
             }
         }
         ("grpc.health.v1.Health", _) => match says.health {
@@ -171,19 +177,32 @@ async fn answer(
     let _ = stream.send_trailers(trailers);
 }
 
-/// `ServerReflectionResponse { list_services_response { service { name } } }`, written by hand.
+/// A field of a message, written by hand.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(content);
+    out
+}
+
+/// `ServerReflectionResponse { file_descriptor_response { file_descriptor_proto { name: "backend.proto" } } }` where
+/// the symbol is a service that is served, or the name that of this file; else `{ error_response { NOT_FOUND } }`.
+fn file(backend: &str, services: &[&str], name: &[u8]) -> Vec<u8> {
+    let file = format!("{backend}.proto");
+    if name == file.as_bytes() || services.iter().any(|service| service.as_bytes() == name) {
+        field(4, &field(1, &field(1, file.as_bytes())))
+    } else {
+        field(7, &[8, 5])
+    }
+}
+
+/// `ServerReflectionResponse { list_services_response { service { name } } }`.
 fn list(services: &[&str]) -> Vec<u8> {
-    let field = |tag: u8, content: &[u8]| {
-        let mut out = vec![tag << 3 | 2];
-        let mut length = content.len();
-        while length >= 0x80 {
-            out.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        out.push(length as u8);
-        out.extend_from_slice(content);
-        out
-    };
     let services: Vec<u8> = services.iter().flat_map(|name| field(1, &field(1, name.as_bytes()))).collect();
     field(6, &services)
 }

@@ -91,7 +91,7 @@ async fn ask(group: Arc<Group>, member: Arc<Member>, timeout: Duration) -> Answe
         return (member, made, Err(Status::unavailable(why.to_string())));
     }
     let made = member.made.load(Relaxed);
-    let asking = Asking { group: &group, member: &member, timeout };
+    let asking = Asking { group: &group, member: &member, worker: 0, timeout };
     let answer = reflection::Client::new(asking).list_services().await;
     (member, made, answer)
 }

@@ -343,6 +343,11 @@ impl Members {
         }
     }
 
+    /// Whether some members serve something that others do not.
+    pub(in crate::proxy) fn differ(&self) -> bool {
+        self.by_service.values().any(|some| some.members.len() != self.all.members.len())
+    }
+
     /// Whether all members have named their services.
     pub(in crate::proxy) fn is_sorted(&self) -> bool {
         self.open.members.is_empty()
