@@ -1,4 +1,5 @@
-//! Server reflection where the members of a group serve different things: each of them knows of itself only.
+//! Server reflection where the members of a group serve different things, each of which knows of itself only, or where
+//! they do not name it among their services.
 //!
 //! Here alone the proxy reads messages. Which services there are it knows itself; for files it asks the members that
 //! may have them, and passes the first answer on that is none of regret.
@@ -50,7 +51,10 @@ pub(super) fn asked_for(head: &Parts, is_grpc: bool, group: &Group) -> Option<Ve
     let path = Path::parse(head.uri.path()).filter(|_| is_grpc)?;
     let mut versions = [Version::V1, Version::V1Alpha].into_iter();
     let version = versions.find(|version| version.service() == path.service)?;
-    (version.path() == head.uri.path() && group.members().differ()).then_some(version)
+    let members = group.members();
+    // Many servers do not name reflection itself among their services; who has named any has it all the same.
+    let unnamed = !members.services().is_empty() && members.of(version.service()).members.is_empty();
+    (version.path() == head.uri.path() && (unnamed || members.differ())).then_some(version)
 }
 
 /// Answers one stream of questions, to its end.
