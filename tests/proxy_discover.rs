@@ -16,7 +16,7 @@ use proxy_kit::names::{Is, Names};
 use proxy_kit::{Running, eventually, nobody, settings};
 use viaduct::client::Method;
 use viaduct::discovery::reflection::{self, Answer, Question, Version};
-use viaduct::proxy::settings::{Balance, Discover, Group, Health, Settings, Source};
+use viaduct::proxy::settings::{Admin, Balance, Discover, Group, Health, Settings, Source};
 
 const UNIMPLEMENTED: u32 = 12;
 const UNAVAILABLE: u32 = 14;
@@ -458,4 +458,41 @@ fn a_reload_waits_until_new_members_are_known() {
             assert_eq!(end.backend, backend, "{round}: {end:?}");
         }
     }
+}
+
+#[test]
+fn reflection_ends_with_its_deadline_and_with_its_client() {
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start("b", Says::serving(&["x.B"]));
+    let mut settings = with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.discover = seldom();
+    });
+    settings.admin = Some(Admin { address: "http://127.0.0.1:0".to_owned() });
+    let proxy = Running::start(settings.clone());
+    settings.routes[0].timeout = Some(Duration::from_millis(100));
+    let short = Running::start(settings);
+    block(async {
+        let method = || Method::parse(Version::V1.path()).unwrap();
+        // A stream that stays open, and one that is given up.
+        let call = client_kit::to(short.addr).call(method(), None, client_kit::within(10.0)).await;
+        let (status, _) = call.wait_end().await;
+        assert_eq!(status.code(), viaduct::Code::DeadlineExceeded);
+        assert!(status.message().contains("at the proxy"), "{}", status.message());
+        let channel = client_kit::to(proxy.addr);
+        let call = channel.call(method(), None, client_kit::within(10.0)).await;
+        call.send(client_kit::framed(&reflection::encode(Question::Services))).await.unwrap();
+        assert!(call.recv().await.is_some());
+        call.cancel();
+        let admin = proxy.proxy.admin().unwrap();
+        client_kit::eventually(|| proxy_kit::plain::counted(&admin, "viaduct_cancelled_total") == 1).await;
+        // A question without an end is not gathered for ever: its prefix says too much.
+        let huge = client_kit::framed(&[0; 100 << 10]);
+        let outcome = channel.unary(method(), huge, client_kit::within(10.0)).await;
+        assert_eq!(outcome.status.code(), viaduct::Code::ResourceExhausted);
+        // One that asks nothing gets nothing, in order.
+        let call = channel.call(method(), None, client_kit::within(10.0)).await;
+        call.half_close();
+        assert_eq!(call.wait_end().await.0.code(), viaduct::Code::Ok);
+    });
 }

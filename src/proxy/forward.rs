@@ -172,13 +172,14 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
     }
 
     if let Some(version) = reflect::asked_for(&head, is_grpc, &route.group) {
-        let verdict =
-            match reflect::answer(&line, &head, version, &route.group, &mut client, limit.deadline()).await {
-                Ok(()) => Verdict::Answered(Code::Ok),
-                Err(reflect::Stop::Gone) => Verdict::Gone,
-                Err(reflect::Stop::Late) => Verdict::Late,
-                Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
-            };
+        let answer = reflect::answer(&line, &head, version, &route.group, &mut client, limit.deadline());
+        // In a box: all other requests would have to carry the room for it.
+        let verdict = match Box::pin(answer).await {
+            Ok(()) => Verdict::Answered(Code::Ok),
+            Err(reflect::Stop::Gone) => Verdict::Gone,
+            Err(reflect::Stop::Late) => Verdict::Late,
+            Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
+        };
         finish(&line, began, &head, Some(&route), None, 0, client, verdict);
         return;
     }
