@@ -370,14 +370,20 @@ fn nobody_is_told_to_ask_again_once_something_was_delivered() {
     assert_eq!(shape(&[j.client.next().unwrap(), j.client.next().unwrap()]), ["HEADERS", "DATA 4"]);
     j.backend.reset(j.there, REFUSED);
     assert_eq!(shape(&j.client.stream(1)), ["RST 2"]);
-    // Nothing of it was delivered anywhere: then it is said.
-    let mut j = joined_by(&GET, true);
-    j.backend.reset(j.there, REFUSED);
-    for _ in 0..2 {
-        let again = j.backend.next().unwrap();
-        j.backend.reset(again.stream, REFUSED);
+    // Nothing of it was delivered anywhere: then it is said; not after an interim answer.
+    for (interim, told) in [(false, "RST 7"), (true, "RST 2")] {
+        let mut j = joined_by(&GET, true);
+        if interim {
+            j.backend.headers(j.there, &[(":status", "103")], false);
+            assert_eq!(shape(&[j.client.next().unwrap()]), ["HEADERS"]);
+        }
+        j.backend.reset(j.there, REFUSED);
+        for _ in 0..2 {
+            let again = j.backend.next().unwrap();
+            j.backend.reset(again.stream, REFUSED);
+        }
+        assert_eq!(shape(&j.client.stream(1)), [told]);
     }
-    assert_eq!(shape(&j.client.stream(1)), ["RST 7"]);
 }
 
 #[test]

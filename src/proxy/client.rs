@@ -29,6 +29,8 @@ pub(super) struct Client {
     pub(super) received: u64,
     /// Bytes of the answer's body that were passed on.
     pub(super) returned: u64,
+    /// An interim answer was passed on.
+    pub(super) interim: bool,
     /// The HTTP status that was passed on.
     pub(super) status: Option<StatusCode>,
 }
@@ -55,6 +57,7 @@ impl Client {
             is_grpc,
             received: 0,
             returned: 0,
+            interim: false,
             status: None,
         }
     }

@@ -320,6 +320,7 @@ impl Exchange {
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
             // What cannot be passed on is no loss: the answer itself comes later.
             let _ = respond.send_informational(interim);
+            client.interim = true;
         }
         let response = match ready!(Pin::new(response).poll(cx)) {
             Ok(response) => response,

@@ -327,7 +327,7 @@ async fn attempts(
         };
         blame(route, &member, &failure, counters);
         let unprocessed = matches!(failure.kind, FailureKind::Unprocessed(_));
-        tries.delivered |= !unprocessed;
+        tries.delivered |= !unprocessed || client.interim;
         let by_policy = retry
             .is_some_and(|retry| tries.sent < retry.attempts && retry.codes.contains(&failure.status.code()));
         let may = client.is_whole() && (by_policy || unprocessed && tries.sent < UNPROCESSED_ATTEMPTS);
