@@ -1,5 +1,5 @@
-//! What is wrong with clients, backends and names, each with what becomes of it, and the counter that says so. Nothing of
-//! it stays: requests and connections are none at the end.
+//! What is wrong with clients, backends and names, each with what becomes of it, and the counter that says so. Nothing
+//! of it stays: requests and connections are none at the end.
 #![allow(missing_docs)]
 
 mod proxy_kit;
