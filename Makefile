@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-valgrind test-php84 check-zts bench bench-proxy lint fmt install install-c clean
+.PHONY: help setup build command library demo test test-c test-valgrind test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: setup build ## Measure beside bare h2 and tonic (BENCH_PEER=grpc.so: anot
 
 bench-proxy: setup ## Measure the proxy beside nginx, HAProxy and Envoy, which it installs; prints ratios (not part of CI)
 	@scripts/bench-proxy
+
+soak-proxy: setup ## Let the proxy run under load for 10 minutes (MINUTES=n) and see whether it grows (not part of CI)
+	@scripts/soak-proxy $(MINUTES)
 
 lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
 	@scripts/lint

@@ -1,6 +1,7 @@
 //! Where members come from, what they serve, and whether they are well: through a proxy that runs.
 #![allow(missing_docs)]
 
+mod client_kit;
 mod proxy_kit;
 
 use std::collections::BTreeSet;
@@ -10,9 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proxy_kit::backend::{Backend, Ended, Says, call};
+use proxy_kit::calls::block;
 use proxy_kit::names::{Is, Names};
 use proxy_kit::{Running, eventually, nobody, settings};
-use viaduct::proxy::settings::{Discover, Group, Health, Settings, Source};
+use viaduct::client::Method;
+use viaduct::discovery::reflection::{self, Answer, Question, Version};
+use viaduct::proxy::settings::{Admin, Balance, Discover, Group, Health, Settings, Source};
 
 const UNIMPLEMENTED: u32 = 12;
 const UNAVAILABLE: u32 = 14;
@@ -90,6 +94,70 @@ fn members_behind_one_list_get_their_own_services_only() {
     assert_eq!(a.connections.load(Ordering::SeqCst), 1);
     assert_eq!(a.times_asked(), 1);
     assert_eq!(b.times_asked(), 2, "v1 and v1alpha");
+}
+
+#[test]
+fn reflection_through_a_proxy_tells_of_all_members() {
+    let a = Backend::start("a", Says::serving(&["x.A", "x.Both"]));
+    let b = Backend::start("b", Says { reflection: vec!["v1alpha"], ..Says::serving(&["x.B", "x.Both"]) });
+    let inner = Running::start(with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.discover = seldom();
+    }));
+    let all = ["x.A", "x.B", "x.Both"];
+    block(async {
+        let channel = client_kit::to(inner.addr);
+        let patience = Duration::from_secs(10);
+        assert_eq!(reflection::list_services(&channel, patience).await.unwrap(), all);
+        for (symbol, file) in [("x.A", "a.proto"), ("x.B", "b.proto")] {
+            let set = reflection::files_for_symbol(&channel, symbol, patience).await.unwrap();
+            assert_eq!(set.file[0].name(), file);
+        }
+        let unknown = reflection::files_for_symbol(&channel, "x.C", patience).await.unwrap_err();
+        assert_eq!(unknown.code(), viaduct::Code::NotFound);
+
+        // Several questions on one stream, in either version; each is answered before the next is asked.
+        for version in [Version::V1, Version::V1Alpha] {
+            let method = Method::parse(version.path()).unwrap();
+            let call = channel.call(method, None, client_kit::within(10.0)).await;
+            for (question, expected) in [
+                (Question::File("b.proto"), "b.proto"),
+                (Question::Symbol("x.A"), "a.proto"),
+                (Question::Services, ""),
+                (Question::File("c.proto"), "refused"),
+            ] {
+                call.send(client_kit::framed(&reflection::encode(question))).await.unwrap();
+                let answer = call.recv().await.unwrap().into_bytes();
+                let told = match reflection::decode(&answer).unwrap() {
+                    Answer::Files(files) => files[0].name().to_owned(),
+                    Answer::Services(names) => {
+                        assert_eq!(names, all);
+                        String::new()
+                    }
+                    Answer::Refused(_) => "refused".to_owned(),
+                };
+                assert_eq!(told, expected, "{question:?}");
+            }
+            call.half_close();
+            assert!(call.recv().await.is_none());
+            assert_eq!(call.wait_end().await.0.code(), viaduct::Code::Ok);
+            // What is no question ends the stream.
+            let method = Method::parse(version.path()).unwrap();
+            let outcome =
+                channel.unary(method, client_kit::framed(&[0xff; 9]), client_kit::within(10.0)).await;
+            assert_eq!(outcome.status.code(), viaduct::Code::InvalidArgument);
+        }
+    });
+    // So another proxy before it learns everything.
+    let outer = Running::start(with(|group| {
+        group.sources = vec![Source::member(&inner.addr.to_string(), 1).unwrap()];
+        group.discover = seldom();
+    }));
+    for (path, backend) in [("/x.A/M", "a"), ("/x.B/M", "b")] {
+        assert_eq!(who(&outer, path), set(&[backend]));
+    }
+    let end = call(outer.addr, "/x.C/M");
+    assert!(end.status == UNIMPLEMENTED && end.message.contains("x.A, x.B, x.Both"), "{end:?}");
 }
 
 #[test]
@@ -282,7 +350,7 @@ fn srv_records_name_hosts_ports_weights_and_priorities() {
         dns: vec![names.addr],
         ..with(|group| {
             group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }];
-            group.balance = viaduct::proxy::settings::Balance::RoundRobin;
+            group.balance = Balance::RoundRobin;
         })
     });
     let answers: Vec<Ended> = (0..40).map(|_| call(proxy.addr, "/x.A/M")).collect();
@@ -292,6 +360,61 @@ fn srv_records_name_hosts_ports_weights_and_priorities() {
     // The first ones have gone: those with the next priority take their place.
     names.set("_grpc._tcp.test", &[srv(1, 3, &a, "gone.test"), srv(2, 9, &spare, "here.test")]);
     eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+}
+
+#[test]
+fn the_next_priority_takes_over_while_all_of_the_first_are_down() {
+    let names = Names::start();
+    let says = Says { health: Some(1), ..Says::serving(&["x.A"]) };
+    let a = Backend::start("a", says.clone());
+    let b = Backend::start("b", says.clone());
+    let spare = Backend::start("spare", says.clone());
+    let nobody = nobody();
+    names.set("here.test", &[(60, v4(1))]);
+    let srv = |priority, port| (60, Is::Srv(priority, 1, port, "here.test"));
+    let (a_at, b_at, spare_at) = (a.addr.port(), b.addr.port(), spare.addr.port());
+    names.set("_grpc._tcp.test", &[srv(1, a_at), srv(1, b_at), srv(2, nobody.port()), srv(3, spare_at)]);
+    let quick = Duration::from_millis(20);
+    let health = Health { interval: quick, unhealthy_after: 1, healthy_after: 1, ..Health::default() };
+    for balance in [Balance::LeastRequest, Balance::RoundRobin, Balance::RingHash("k".parse().unwrap())] {
+        let proxy = Running::start(Settings {
+            dns: vec![names.addr],
+            ..with(|group| {
+                group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }];
+                group.balance = balance.clone();
+                group.health = Some(health.clone());
+            })
+        });
+        let ill = |backend: &Backend, ill| backend.say(|says| says.health = Some(if ill { 2 } else { 1 }));
+        // No call has the header that the ring is about: chance chooses.
+        let first = set(&["a", "b"]);
+        eventually(|| who(&proxy, "/x.A/M") == first);
+        ill(&a, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["b"]));
+        // Nobody is there at the second one: the third is asked, and no call fails for it.
+        ill(&b, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+        assert!((0..16).all(|_| call(proxy.addr, "/x.A/M").backend == "spare"));
+        ill(&a, false);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["a"]));
+        // Where nobody is well, everybody is asked.
+        ill(&a, true);
+        ill(&spare, true);
+        eventually(|| who(&proxy, "/x.A/M") == set(&["a", "b", "spare"]));
+        [&a, &b, &spare].iter().for_each(|backend| ill(backend, false));
+        eventually(|| who(&proxy, "/x.A/M") == first);
+    }
+    // Without health checks it is the calls that find out.
+    let proxy = Running::start(Settings {
+        dns: vec![names.addr],
+        ..with(|group| group.sources = vec![Source::Srv { name: "_grpc._tcp.test".into() }])
+    });
+    assert_eq!(who(&proxy, "/x.A/M"), set(&["a", "b"]));
+    drop((a, b));
+    eventually(|| who(&proxy, "/x.A/M") == set(&["spare"]));
+    let a = Backend::start_at((Ipv4Addr::LOCALHOST, a_at).into(), "a", says);
+    eventually(|| who(&proxy, "/x.A/M") == set(&["a"]));
+    drop(a);
 }
 
 #[test]
@@ -335,4 +458,41 @@ fn a_reload_waits_until_new_members_are_known() {
             assert_eq!(end.backend, backend, "{round}: {end:?}");
         }
     }
+}
+
+#[test]
+fn reflection_ends_with_its_deadline_and_with_its_client() {
+    let a = Backend::start("a", Says::serving(&["x.A"]));
+    let b = Backend::start("b", Says::serving(&["x.B"]));
+    let mut settings = with(|group| {
+        group.sources = fixed(&[&a, &b]);
+        group.discover = seldom();
+    });
+    settings.admin = Some(Admin { address: "http://127.0.0.1:0".to_owned() });
+    let proxy = Running::start(settings.clone());
+    settings.routes[0].timeout = Some(Duration::from_millis(100));
+    let short = Running::start(settings);
+    block(async {
+        let method = || Method::parse(Version::V1.path()).unwrap();
+        // A stream that stays open, and one that is given up.
+        let call = client_kit::to(short.addr).call(method(), None, client_kit::within(10.0)).await;
+        let (status, _) = call.wait_end().await;
+        assert_eq!(status.code(), viaduct::Code::DeadlineExceeded);
+        assert!(status.message().contains("at the proxy"), "{}", status.message());
+        let channel = client_kit::to(proxy.addr);
+        let call = channel.call(method(), None, client_kit::within(10.0)).await;
+        call.send(client_kit::framed(&reflection::encode(Question::Services))).await.unwrap();
+        assert!(call.recv().await.is_some());
+        call.cancel();
+        let admin = proxy.proxy.admin().unwrap();
+        client_kit::eventually(|| proxy_kit::plain::counted(&admin, "viaduct_cancelled_total") == 1).await;
+        // A question without an end is not gathered for ever: its prefix says too much.
+        let huge = client_kit::framed(&[0; 100 << 10]);
+        let outcome = channel.unary(method(), huge, client_kit::within(10.0)).await;
+        assert_eq!(outcome.status.code(), viaduct::Code::ResourceExhausted);
+        // One that asks nothing gets nothing, in order.
+        let call = channel.call(method(), None, client_kit::within(10.0)).await;
+        call.half_close();
+        assert_eq!(call.wait_end().await.0.code(), viaduct::Code::Ok);
+    });
 }

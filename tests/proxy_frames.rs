@@ -5,37 +5,13 @@ mod proxy_kit;
 use std::time::Duration;
 
 use http::HeaderName;
-use proxy_kit::raw::{Backend, OK_HEAD, OK_TRAILERS, POST, Peer, shape};
+use proxy_kit::calls::{Client, block, called, message};
+use proxy_kit::raw::{Backend, OK_HEAD, OK_TRAILERS, POST, Peer, joined, shape};
 use proxy_kit::{Running, all_to, group, nobody, settings};
 use viaduct::proxy::settings::{Match, Pattern, Retry};
 use viaduct::{Code, Status};
-use viaduct_testkit::frame::{kind, setting};
+use viaduct_testkit::frame::setting;
 use viaduct_testkit::{Behaviour, WrongServer, frame};
-
-/// A call that was begun by a raw client and has arrived at a raw backend.
-struct Joined {
-    _proxy: Running,
-    client: Peer,
-    backend: Peer,
-    _listener: Backend,
-    /// The stream's number at the backend.
-    there: u32,
-}
-
-fn joined(end: bool) -> Joined {
-    let (listener, addr) = Backend::listen();
-    let proxy = Running::before(&[addr]);
-    let mut client = Peer::connect(proxy.addr);
-    client.headers(1, &POST, end);
-    let mut backend = listener.accept();
-    let head = backend.next().unwrap();
-    assert_eq!(shape(std::slice::from_ref(&head)), [if end { "HEADERS end" } else { "HEADERS" }]);
-    Joined { _proxy: proxy, client, backend, _listener: listener, there: head.stream }
-}
-
-fn message(text: &[u8]) -> Vec<u8> {
-    frame::message(0, text)
-}
 
 #[test]
 fn a_call_passes_as_it_is() {
@@ -118,7 +94,7 @@ fn a_client_that_goes_cancels_its_calls() {
     j.client.cut();
     assert_eq!(shape(&j.backend.stream(j.there)), ["RST 8"]);
     // The connection to the backend is everybody's, and stays.
-    let mut next = Peer::connect(j._proxy.addr);
+    let mut next = Peer::connect(j.proxy.addr);
     next.headers(1, &POST, true);
     let head = j.backend.next().unwrap();
     assert_eq!(shape(std::slice::from_ref(&head)), ["HEADERS end"]);
@@ -208,61 +184,6 @@ fn a_window_that_stays_shut_makes_the_backend_wait() {
         rest += client.next().unwrap().payload.len() as u32;
     }
     assert_eq!(rest, sent - 1500);
-}
-
-/// A client on h2.
-struct Client(h2::client::SendRequest<bytes::Bytes>);
-
-/// Head, body and status.
-type Answer = (http::response::Parts, Vec<u8>, Option<Status>);
-
-impl Client {
-    async fn connect(addr: std::net::SocketAddr) -> Self {
-        let socket = tokio::net::TcpStream::connect(addr).await.unwrap();
-        let (send, connection) = h2::client::handshake(socket).await.unwrap();
-        tokio::spawn(connection);
-        Self(send)
-    }
-
-    async fn call(&mut self, body: &[u8], binary: &str) -> Answer {
-        self.call_with(body, &[("k-bin", binary)]).await
-    }
-
-    async fn call_with(&mut self, body: &[u8], headers: &[(&'static str, &str)]) -> Answer {
-        let mut request = http::Request::post("http://front.example/test.Echo/Unary")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(()).unwrap();
-        let (response, mut stream) =
-            self.0.clone().ready().await.unwrap().send_request(request, false).unwrap();
-        stream.send_data(message(body).into(), true).unwrap();
-        let call = async {
-            let (head, mut body) = response.await.unwrap().into_parts();
-            let mut bytes = Vec::new();
-            while let Some(data) = body.data().await {
-                let data = data.unwrap();
-                body.flow_control().release_capacity(data.len()).unwrap();
-                bytes.extend_from_slice(&data);
-            }
-            let trailers = body.trailers().await.unwrap();
-            let status = trailers.as_ref().and_then(viaduct::status::from_headers);
-            let status = status.or_else(|| viaduct::status::from_headers(&head.headers));
-            (head, bytes, status)
-        };
-        tokio::time::timeout(Duration::from_secs(10), call).await.expect("the call hangs")
-    }
-}
-
-/// A call on a connection of its own.
-async fn called(addr: std::net::SocketAddr, body: &[u8]) -> Answer {
-    Client::connect(addr).await.call(body, "AP8K").await
-}
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// What becomes of a call to a peer that is wrong in this way.
@@ -504,18 +425,6 @@ fn more_connections_where_streams_are_limited() {
 }
 
 #[test]
-fn a_path_without_a_service_is_refused_here() {
-    let (_listener, addr) = Backend::listen();
-    let proxy = Running::before(&[addr]);
-    let mut client = Peer::connect(proxy.addr);
-    let mut head = POST;
-    head[2] = (":path", "/nothing");
-    client.headers(1, &head, true);
-    let frames = client.stream(1);
-    assert_eq!(shape(&frames), ["HEADERS end"]);
-}
-
-#[test]
 fn a_backend_that_is_the_proxy_itself_is_refused() {
     let nowhere = nobody();
     let mut first = settings(&[nowhere]);
@@ -524,37 +433,4 @@ fn a_backend_that_is_the_proxy_itself_is_refused() {
     let status = block(called(proxy.addr, b"x")).2.unwrap();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("this proxy itself"), "{}", status.message());
-}
-
-#[test]
-fn garbage_half_a_preface_and_huge_headers_close_the_connection() {
-    let server = WrongServer::start(Behaviour::Echo).unwrap();
-    let mut settings = settings(&[server.addr]);
-    settings.listeners[0].handshake_timeout = Duration::from_millis(100);
-    let proxy = Running::start(settings);
-    use std::io::{Read as _, Write as _};
-    for bytes in [
-        &b"\0\x01\x02garbage"[..],
-        b"PRI * HTTP/2.0\r\n\r\nS",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense, no frames at all",
-    ] {
-        let mut socket = std::net::TcpStream::connect(proxy.addr).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        socket.write_all(bytes).unwrap();
-        let mut rest = Vec::new();
-        // A reset says the same as an end.
-        if let Err(error) = socket.read_to_end(&mut rest) {
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-        }
-    }
-    let mut client = Peer::connect(proxy.addr);
-    let huge = "h".repeat(1 << 20);
-    let mut head = POST.to_vec();
-    head.push(("x-huge", &huge));
-    client.headers(1, &head, true);
-    let first = client.next();
-    assert!(first.as_ref().is_none_or(|f| matches!(f.kind, kind::HEADERS | kind::GOAWAY | kind::RST_STREAM)));
-    // Others are served all the while.
-    assert_eq!(block(called(proxy.addr, b"x")).2.unwrap().code(), Code::Ok);
-    assert_eq!(server.stats().streams, 1);
 }

@@ -2,12 +2,15 @@
 #![allow(missing_docs)]
 
 mod client_kit;
+mod proxy_kit;
 mod run_kit;
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 
 use client_kit::{channel, eventually, framed, hello, is_hello, method, to, waiting};
+use proxy_kit::raw::{POST, Peer};
 use run_kit::{Folder, Load, Process, block};
 use viaduct::client::ChannelOptions;
 use viaduct_testkit::{Behaviour, WrongServer};
@@ -190,6 +193,49 @@ fn many_reloads_leave_nothing_behind() {
     let late = reload(200, 1000);
     println!("{} KiB after 200 reloads, {} KiB after 1,000; {} calls", early, late, load.stop());
     assert!(late < early + 2048, "{early} KiB, and then {late} KiB");
+}
+
+#[test]
+fn clients_that_do_wrong_leave_nothing_behind() {
+    let (folder, backend) = (Folder::new("wrong-clients"), WrongServer::start(Behaviour::Echo).unwrap());
+    let proxy = Process::start(&["--config", &folder.write("proxy.toml", &config(ANY, &backend, 0))]);
+    let addr = proxy.addr();
+    let huge = "h".repeat(1 << 20);
+    let channel = to(addr);
+    block(async { assert!(is_hello(&hello(&channel).await)) });
+    drop(channel);
+    let few = proxy.descriptors().len();
+    let many = |rounds: usize| {
+        for _ in 0..rounds {
+            for bytes in
+                [&b"\0\x01garbage"[..], b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense"]
+            {
+                TcpStream::connect(addr).unwrap().write_all(bytes).unwrap();
+            }
+            let mut client = Peer::connect(addr);
+            let mut head = POST.to_vec();
+            head[2] = (":path", "/nothing");
+            client.headers(1, &head, true);
+            client.stream(1);
+            // A call that is given up, one that is left, and headers without an end.
+            client.headers(3, &POST, false);
+            client.reset(3, 8);
+            client.headers(5, &POST, false);
+            client.data(5, &[0; 1000], false);
+            head = POST.to_vec();
+            head.push(("x-huge", &huge));
+            client.headers(7, &head, true);
+        }
+        // In the end nothing is open that was not at first, but another connection to the backend.
+        proxy_kit::eventually(|| proxy.descriptors().len() <= few + 2);
+        proxy.rss()
+    };
+    let early = many(100);
+    let late = many(400);
+    println!("{early} KiB after 100 rounds, {late} KiB after 500");
+    assert!(late < early + 2048, "{early} KiB, and then {late} KiB");
+    let channel = to(addr);
+    block(async { assert!(is_hello(&hello(&channel).await)) });
 }
 
 #[test]

@@ -116,6 +116,44 @@ pub fn decode(response: &[u8]) -> Result<Answer, Status> {
     }
 }
 
+/// Reads a request, for a server: none where it asks for something else than what is known here.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT where it is no request.
+pub(crate) fn asked(request: &[u8]) -> Result<Option<Asked>, Status> {
+    let request = wire::Request::decode(request).map_err(|error| {
+        Status::invalid_argument(format!("the question is no ServerReflectionRequest: {error}"))
+    })?;
+    Ok(request.asked.map(|asked| match asked {
+        wire::Asked::ListServices(_) => Asked::Services,
+        wire::Asked::FileContainingSymbol(name) => Asked::Symbol(name),
+        wire::Asked::FileByFilename(_) => Asked::File,
+    }))
+}
+
+/// The response to `request` that lists these services.
+pub(crate) fn listed(request: &Bytes, services: &[&str]) -> Vec<u8> {
+    let service = services.iter().map(|name| wire::Service { name: (*name).to_owned() }).collect();
+    let answered = Some(wire::Answered::Services(wire::Services { service }));
+    let mut response = Vec::new();
+    // original_request
+    prost::encoding::bytes::encode(2, request, &mut response);
+    response.extend(wire::Response { answered }.encode_to_vec());
+    response
+}
+
+/// What was asked.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// See [`Question`].
+    Services,
+    /// See [`Question`].
+    Symbol(String),
+    /// See [`Question`].
+    File,
+}
+
 /// Asks one server.
 #[derive(Debug)]
 pub struct Client<U> {

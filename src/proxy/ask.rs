@@ -20,19 +20,21 @@ use crate::status;
 /// The longest answer that is taken.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// One member, to be asked by the first worker.
+/// One member, to be asked.
 #[derive(Debug)]
 pub(super) struct Asking<'a> {
     pub(super) group: &'a Arc<Group>,
     pub(super) member: &'a Arc<Member>,
+    /// The worker whose connections are used.
+    pub(super) worker: usize,
     /// How long an answer may take.
     pub(super) timeout: Duration,
 }
 
 impl Unary for Asking<'_> {
     async fn unary(&self, path: &str, request: Vec<u8>) -> Result<Bytes, Status> {
-        let place = place_at_once(self.group, self.member, 0).await;
-        let place = place.map_err(|why| refuse::no_connection(&why))?;
+        let place = place_at_once(self.group, self.member, self.worker).await;
+        let place = place.map_err(|why| refuse::no_connection(&why.to_string()))?;
         let answer = exchange(place, self.head(path)?, &request);
         tokio::time::timeout(self.timeout, answer).await.unwrap_or_else(|_| {
             Err(Status::deadline_exceeded(format!("there was no answer within {:?}", self.timeout)))

@@ -9,7 +9,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tonic::Status;
 
-use super::refuse;
 use crate::status;
 
 /// How much of a request is kept for sending it again.
@@ -30,6 +29,8 @@ pub(super) struct Client {
     pub(super) received: u64,
     /// Bytes of the answer's body that were passed on.
     pub(super) returned: u64,
+    /// An interim answer was passed on.
+    pub(super) interim: bool,
     /// The HTTP status that was passed on.
     pub(super) status: Option<StatusCode>,
 }
@@ -56,6 +57,7 @@ impl Client {
             is_grpc,
             received: 0,
             returned: 0,
+            interim: false,
             status: None,
         }
     }
@@ -104,8 +106,8 @@ impl Client {
     }
 
     /// Ends a call with `status`: in one frame where nothing was sent, else with trailers, `extra` beside it. Where
-    /// the request is not gRPC it ends with an error of HTTP, or with a reset.
-    pub(super) fn finish(self, status: &Status, reset: Option<Reason>, extra: HeaderMap) {
+    /// the request is not gRPC it ends with the error `http`, or with a reset.
+    pub(super) fn finish(self, status: &Status, http: StatusCode, reset: Option<Reason>, extra: HeaderMap) {
         // First the body, so that h2 sees nobody interested in it once the answer is out. The client may have gone
         // meanwhile: then nobody needs the answer.
         drop(self.body);
@@ -127,7 +129,7 @@ impl Client {
                 None => {
                     let text = Bytes::from(format!("{}\n", status.message()));
                     let mut response = Response::new(());
-                    *response.status_mut() = refuse::http_status(status.code());
+                    *response.status_mut() = http;
                     let headers = response.headers_mut();
                     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
                     headers.insert(CONTENT_LENGTH, text.len().into());

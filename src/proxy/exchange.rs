@@ -73,6 +73,13 @@ impl Failure {
         Self { status: answer::no_trailers(), kind: FailureKind::NoStatus }
     }
 
+    /// Something of the request was delivered: to say REFUSED_STREAM would be to say that it may safely be sent again.
+    pub(super) fn forget_refusal(&mut self) {
+        if self.reset() == Some(Reason::REFUSED_STREAM) {
+            self.kind = FailureKind::Reset(Reason::INTERNAL_ERROR);
+        }
+    }
+
     /// How the stream was reset, for a client to which a reset is passed on.
     pub(super) fn reset(&self) -> Option<Reason> {
         match self.kind {
@@ -313,6 +320,7 @@ impl Exchange {
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
             // What cannot be passed on is no loss: the answer itself comes later.
             let _ = respond.send_informational(interim);
+            client.interim = true;
         }
         let response = match ready!(Pin::new(response).poll(cx)) {
             Ok(response) => response,
@@ -358,7 +366,11 @@ impl Exchange {
 }
 
 /// How much `stream` takes now, at most `wanted`; `None` where it takes nothing any more.
-fn poll_room(stream: &mut SendStream<Bytes>, wanted: usize, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+pub(super) fn poll_room(
+    stream: &mut SendStream<Bytes>,
+    wanted: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Option<usize>> {
     stream.reserve_capacity(wanted);
     loop {
         match stream.capacity() {

@@ -23,7 +23,7 @@ use super::settings::Balance;
 use super::upstream::Member;
 use super::upstream::pick::{chance, pick};
 use super::upstream::pool::place;
-use super::{deadlines, headers, refuse, trace};
+use super::{deadlines, headers, reflect, refuse, trace};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
@@ -128,6 +128,8 @@ enum Verdict {
     Failed(Failure),
     Broken(Failure, HeaderMap),
     Status(Status),
+    /// What answers there is no HTTP/2.
+    BadGateway(Status),
 }
 
 /// Forwards one request of a client's connection.
@@ -169,8 +171,25 @@ pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respo
         trace::pass_on(&mut head.headers);
     }
 
-    let mut tries = Tries { tried: Vec::new(), sent: 0 };
-    let (verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
+    if let Some(version) = reflect::asked_for(&head, is_grpc, &route.group) {
+        let answer = reflect::answer(&line, &head, version, &route.group, &mut client, limit.deadline());
+        // In a box: all other requests would have to carry the room for it.
+        let verdict = match Box::pin(answer).await {
+            Ok(()) => Verdict::Answered(Code::Ok),
+            Err(reflect::Stop::Gone) => Verdict::Gone,
+            Err(reflect::Stop::Late) => Verdict::Late,
+            Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
+        };
+        finish(&line, began, &head, Some(&route), None, 0, client, verdict);
+        return;
+    }
+    let mut tries = Tries { tried: Vec::new(), sent: 0, delivered: false };
+    let (mut verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
+    if let Verdict::Failed(failure) = &mut verdict
+        && tries.delivered
+    {
+        failure.forget_refusal();
+    }
     finish(&line, began, &head, Some(&route), member.as_deref(), tries.sent, client, verdict);
 }
 
@@ -180,6 +199,8 @@ struct Tries {
     tried: Vec<Arc<Member>>,
     /// How often the request was sent.
     sent: u32,
+    /// A backend may have processed it.
+    delivered: bool,
 }
 
 /// Finds the route, or says why there is none.
@@ -256,7 +277,9 @@ async fn attempts(
                     continue;
                 }
                 Counters::add(&counters.no_backend);
-                return (Verdict::Status(refuse::no_connection(&why)), Some(Arc::clone(&member)));
+                let status = refuse::no_connection(&why.to_string());
+                let verdict = if why.foreign { Verdict::BadGateway(status) } else { Verdict::Status(status) };
+                return (verdict, Some(Arc::clone(&member)));
             }
         };
         let sent_at = limit.deadline().filter(|_| client.is_grpc);
@@ -287,7 +310,8 @@ async fn attempts(
             }
             Ok(End::ClientGone) | Err(Stop::Gone) => return (Verdict::Gone, Some(Arc::clone(&member))),
             Err(Stop::Late) => return (Verdict::Late, Some(Arc::clone(&member))),
-            Ok(End::Broken(failure, trailers)) => {
+            Ok(End::Broken(mut failure, trailers)) => {
+                failure.forget_refusal();
                 blame(route, &member, &failure, counters);
                 return (Verdict::Broken(failure, trailers), Some(Arc::clone(&member)));
             }
@@ -303,6 +327,7 @@ async fn attempts(
         };
         blame(route, &member, &failure, counters);
         let unprocessed = matches!(failure.kind, FailureKind::Unprocessed(_));
+        tries.delivered |= !unprocessed || client.interim;
         let by_policy = retry
             .is_some_and(|retry| tries.sent < retry.attempts && retry.codes.contains(&failure.status.code()));
         let may = client.is_whole() && (by_policy || unprocessed && tries.sent < UNPROCESSED_ATTEMPTS);
@@ -384,6 +409,8 @@ fn finish(
     let counters = &line.shared.counters;
     let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
     let mut said = None;
+    let bad_gateway = matches!(verdict, Verdict::BadGateway(_));
+    let http_status = |code| if bad_gateway { StatusCode::BAD_GATEWAY } else { refuse::http_status(code) };
     let code = match verdict {
         Verdict::Answered(code) => code,
         Verdict::Gone => {
@@ -394,7 +421,7 @@ fn finish(
             Counters::add(&counters.deadlines);
             let begun = matches!(client.answer, super::client::Answer::Begun(_));
             let status = refuse::late(begun);
-            client.finish(&status, None, HeaderMap::new());
+            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
@@ -404,17 +431,18 @@ fn finish(
         }
         Verdict::Failed(failure) => {
             let (status, reset) = (&failure.status, failure.reset());
-            client.finish(status, reset, HeaderMap::new());
+            client.finish(status, http_status(status.code()), reset, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
         Verdict::Broken(failure, trailers) => {
-            client.finish(&failure.status, failure.reset(), trailers);
+            let http = http_status(failure.status.code());
+            client.finish(&failure.status, http, failure.reset(), trailers);
             said = Some(failure.status.message().to_owned());
             failure.status.code()
         }
-        Verdict::Status(status) => {
-            client.finish(&status, None, HeaderMap::new());
+        Verdict::Status(status) | Verdict::BadGateway(status) => {
+            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
@@ -425,7 +453,7 @@ fn finish(
     }
     let http = match is_grpc {
         true => None,
-        false => passed.or_else(|| said.is_some().then(|| refuse::http_status(code))),
+        false => passed.or_else(|| said.is_some().then(|| http_status(code))),
     };
     let said = said.as_deref();
     line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });

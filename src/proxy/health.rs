@@ -52,7 +52,7 @@ enum Verdict {
 }
 
 async fn check(group: Arc<Group>, member: Arc<Member>, health: Arc<Health>) -> (Arc<Member>, Verdict) {
-    let asking = Asking { group: &group, member: &member, timeout: health.timeout };
+    let asking = Asking { group: &group, member: &member, worker: 0, timeout: health.timeout };
     let verdict = match health::check(&asking, &health.service).await {
         Ok(health::Health::Serving) => Verdict::Well,
         Ok(other) => Verdict::Failed(format!("it says {}", other.name())),
@@ -157,7 +157,7 @@ mod tests {
         let group = Group::new(settings::Group::default(), 1, Arc::default()).unwrap();
         let name = "127.0.0.1:1".to_owned();
         let address = Address::Tcp(name.parse().unwrap());
-        group.set_members(vec![Found { address, authority: name.clone(), name, weight: 1 }]);
+        group.set_members(vec![Found { address, authority: name.clone(), name, weight: 1, priority: 0 }]);
         let mut one = Checked::new(&group.members().all.members[0]);
         let failed = || Verdict::Failed("it says NOT_SERVING".into());
         let story = [

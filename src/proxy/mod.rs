@@ -12,6 +12,7 @@
 //! - `route`: which requests go where; `forward`: one request, with its deadline and its attempts;
 //! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
+//! - `reflect`: server reflection, where members differ in what they serve;
 //! - `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is translated;
 //! - [`upstream`]: the backends; `discover`: where they come from and what they serve; `health`: whether they are well;
 //!   `ask`: how they are asked;
@@ -43,6 +44,7 @@ mod log;
 mod metrics;
 mod notes;
 mod plan;
+mod reflect;
 mod refuse;
 mod route;
 pub mod settings;

@@ -112,6 +112,34 @@ def describe_parts(servers):
 
 
 @case
+def through_a_proxy(servers):
+    """grpcio's reflection does not name itself among the services. One server, one in each version, and two proxies."""
+    one, other = servers.get(), servers.get("--reflection", "v1alpha")
+    both = ["grpc.health.v1.Health", "kinds.Kinds"]
+    with contextlib.ExitStack() as stack:
+
+        def proxy(*backends):
+            backends = [word for backend in backends for word in ("--backend", backend.removeprefix("http://"))]
+            process = started("proxy", "--listen", "127.0.0.1:0", *backends, "--log", "error")
+            stack.callback(process.stdout.close)
+            stack.callback(process.wait, SECONDS)
+            # Asked twice, it ends at once.
+            stack.callback(process.kill)
+            return next_line(process.stdout, "the proxy did not start").removeprefix("listening on ")
+
+        alone, mixed = proxy(one.target), proxy(one.target, other.target)
+        for target in (alone, mixed, proxy(alone), proxy(mixed)):
+            done = viaduct("list", target)
+            succeeded(done)
+            same(sorted(done.out.split()), both, done)
+            described = [viaduct("describe", at, "kinds.Kinds").out for at in (target, one.target)]
+            same(described[0], described[1], target)
+            succeeded(viaduct("call", target, ECHO, "-d", '{"text": "a"}'), {"text": "a"})
+            failed(viaduct("list", target, "kinds.Nothing"), 64 + 5, "NOT_FOUND (5)")
+            same(viaduct("health", target).out, "SERVING\n", target)
+
+
+@case
 def describe_all(servers):
     done = viaduct("describe", servers.get("--reflection", "v1alpha").target)
     succeeded(done)

@@ -1,5 +1,6 @@
 //! A backend that says what it serves and how it is, both as the test likes.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,8 @@ use tokio::task::JoinSet;
 pub struct Says {
     /// The services it has.
     pub services: Vec<&'static str>,
+    /// The services that it says it has beside.
+    pub lies: Vec<&'static str>,
     /// The versions of reflection it has: `v1`, `v1alpha`.
     pub reflection: Vec<&'static str>,
     /// The status that reflection ends with, where it is not OK.
@@ -24,7 +27,13 @@ pub struct Says {
 
 impl Says {
     pub fn serving(services: &[&'static str]) -> Self {
-        Self { services: services.to_vec(), reflection: vec!["v1"], refuses: None, health: None }
+        Self {
+            services: services.to_vec(),
+            lies: Vec::new(),
+            reflection: vec!["v1"],
+            refuses: None,
+            health: None,
+        }
     }
 }
 
@@ -34,6 +43,7 @@ pub struct Backend {
     says: Arc<Mutex<Says>>,
     pub connections: Arc<AtomicUsize>,
     pub asked: Arc<AtomicUsize>,
+    begun: Arc<Mutex<HashMap<String, usize>>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -50,7 +60,9 @@ impl Backend {
         let says = Arc::new(Mutex::new(says));
         let (connections, asked) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let serving = Serving { name, says: Arc::clone(&says), asked: Arc::clone(&asked) };
+        let begun = Arc::<Mutex<HashMap<String, usize>>>::default();
+        let serving =
+            Serving { name, says: Arc::clone(&says), asked: Arc::clone(&asked), begun: Arc::clone(&begun) };
         let count = Arc::clone(&connections);
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
@@ -68,11 +80,16 @@ impl Backend {
                 }
             });
         });
-        Self { addr, says, connections, asked, stop: Some(stop), thread: Some(thread) }
+        Self { addr, says, connections, asked, begun, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn say(&self, change: impl FnOnce(&mut Says)) {
         change(&mut self.says.lock().unwrap());
+    }
+
+    /// How many calls of this path have come.
+    pub fn begun(&self, path: &str) -> usize {
+        self.begun.lock().unwrap().get(path).copied().unwrap_or_default()
     }
 
     pub fn times_asked(&self) -> usize {
@@ -94,6 +111,7 @@ struct Serving {
     name: &'static str,
     says: Arc<Mutex<Says>>,
     asked: Arc<AtomicUsize>,
+    begun: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 async fn connection(socket: TcpStream, serving: Serving) {
@@ -110,8 +128,11 @@ async fn answer(
     serving: Serving,
 ) {
     let (head, mut body) = request.into_parts();
+    *serving.begun.lock().unwrap().entry(head.uri.path().to_owned()).or_default() += 1;
+    let mut request = Vec::new();
     while let Some(Ok(data)) = body.data().await {
         let _ = body.flow_control().release_capacity(data.len());
+        request.extend_from_slice(&data);
     }
     let says = serving.says.lock().unwrap().clone();
     let service = head.uri.path().split('/').nth(1).unwrap_or_default();
@@ -123,7 +144,11 @@ async fn answer(
             match says.refuses {
                 _ if !says.reflection.contains(&version) => (12, None),
                 Some(code) => (code, None),
-                None => (0, Some(list(&says.services))),
+                // A question for the file of a symbol (4), or for a file by its name (3).
+                None => match request.get(5..).unwrap_or_default() {
+                    [0x1a | 0x22, _, name @ ..] => (0, Some(file(serving.name, &says.services, name))),
+                    _ => (0, Some(list(&[says.services, says.lies].concat()))),
+                },
             }
         }
         ("grpc.health.v1.Health", _) => match says.health {
@@ -152,19 +177,32 @@ async fn answer(
     let _ = stream.send_trailers(trailers);
 }
 
-/// `ServerReflectionResponse { list_services_response { service { name } } }`, written by hand.
+/// A field of a message, written by hand.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(content);
+    out
+}
+
+/// `ServerReflectionResponse { file_descriptor_response { file_descriptor_proto { name: "backend.proto" } } }` where
+/// the symbol is a service that is served, or the name that of this file; else `{ error_response { NOT_FOUND } }`.
+fn file(backend: &str, services: &[&str], name: &[u8]) -> Vec<u8> {
+    let file = format!("{backend}.proto");
+    if name == file.as_bytes() || services.iter().any(|service| service.as_bytes() == name) {
+        field(4, &field(1, &field(1, file.as_bytes())))
+    } else {
+        field(7, &[8, 5])
+    }
+}
+
+/// `ServerReflectionResponse { list_services_response { service { name } } }`.
 fn list(services: &[&str]) -> Vec<u8> {
-    let field = |tag: u8, content: &[u8]| {
-        let mut out = vec![tag << 3 | 2];
-        let mut length = content.len();
-        while length >= 0x80 {
-            out.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        out.push(length as u8);
-        out.extend_from_slice(content);
-        out
-    };
     let services: Vec<u8> = services.iter().flat_map(|name| field(1, &field(1, name.as_bytes()))).collect();
     field(6, &services)
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod backend;
+pub mod calls;
 pub mod http;
 pub mod names;
 pub mod plain;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use viaduct_testkit::frame::{self, Frame, PREFACE, flag, kind, setting};
 use viaduct_testkit::hpack::{self, Field};
 
+use super::Running;
+
 /// One side of a connection. Its windows are opened wide, unless it is told otherwise.
 pub struct Peer {
     socket: TcpStream,
@@ -181,4 +183,30 @@ impl Backend {
         peer.greet(settings, window);
         peer
     }
+}
+
+/// A call that was begun by a raw client and has arrived at a raw backend.
+pub struct Joined {
+    pub proxy: Running,
+    pub client: Peer,
+    pub backend: Peer,
+    _listener: Backend,
+    /// The stream's number at the backend.
+    pub there: u32,
+}
+
+pub fn joined(end: bool) -> Joined {
+    joined_by(&POST, end)
+}
+
+/// The same for a request with this head.
+pub fn joined_by(head: &[Field<'_>], end: bool) -> Joined {
+    let (listener, addr) = Backend::listen();
+    let proxy = Running::before(&[addr]);
+    let mut client = Peer::connect(proxy.addr);
+    client.headers(1, head, end);
+    let mut backend = listener.accept();
+    let head = backend.next().unwrap();
+    assert_eq!(shape(std::slice::from_ref(&head)), [if end { "HEADERS end" } else { "HEADERS" }]);
+    Joined { proxy, client, backend, _listener: listener, there: head.stream }
 }

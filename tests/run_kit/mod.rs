@@ -44,6 +44,13 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// The names of what is in it.
+    pub fn names(&self) -> Vec<std::ffi::OsString> {
+        std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
@@ -74,6 +81,14 @@ impl Process {
     pub fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_viaduct"));
         command.arg("proxy").args(arguments).stdin(Stdio::null());
+        Self::of(command)
+    }
+
+    /// In a folder of its own.
+    pub fn start_in(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_viaduct"));
+        command.arg("proxy").args(arguments).stdin(Stdio::null());
+        command.current_dir(&folder.0).env("HOME", &folder.0).env("TMPDIR", &folder.0);
         Self::of(command)
     }
 
@@ -145,6 +160,13 @@ impl Process {
             assert!(Instant::now() < until, "it does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What its descriptors are.
+    pub fn descriptors(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        // One may be closed while they are looked at.
+        all.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok()).collect()
     }
 
     /// The memory that it has, in KiB.

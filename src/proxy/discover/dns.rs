@@ -3,13 +3,12 @@
 //! A name is looked up again when its time to live is over, between one second and five minutes. A lookup that fails
 //! changes nothing: what was known goes on being used.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::message::Service;
 use super::resolver::{Family, Lookup, Resolver};
 use super::{News, Watch};
 use crate::error::quote;
@@ -81,12 +80,13 @@ impl Addresses {
         wrong.map_or(Ok(ttl), Err)
     }
 
-    fn found(&self, host: &str, port: u16, weight: u32) -> impl Iterator<Item = Found> {
+    fn found(&self, host: &str, port: u16, weight: u32, priority: u16) -> impl Iterator<Item = Found> {
         self.v4.iter().chain(&self.v6).map(move |ip| Found {
             address: Address::Tcp(SocketAddr::new(*ip, port)),
             name: format!("{host}/{}", SocketAddr::new(*ip, port)),
             authority: format!("{host}:{port}"),
             weight,
+            priority,
         })
     }
 }
@@ -129,7 +129,7 @@ impl Watch for Host {
                     Ok(ttl) => self.schedule.succeeded(ttl),
                     Err(why) => self.schedule.failed(&why),
                 }
-                let found: Vec<Found> = self.addresses.found(&self.host, self.port, self.weight).collect();
+                let found: Vec<Found> = self.addresses.found(&self.host, self.port, self.weight, 0).collect();
                 let first = !std::mem::replace(&mut self.told, true);
                 if first || self.found != found {
                     self.found = found;
@@ -145,7 +145,7 @@ fn known(found: &[Found]) -> Option<Vec<Found>> {
     (!found.is_empty()).then(|| found.to_vec())
 }
 
-/// A service (RFC 2782): of its targets those with the lowest priority whose names have addresses.
+/// A service (RFC 2782): its targets, each with its priority.
 #[derive(Debug)]
 pub(super) struct Srv {
     resolver: Resolver,
@@ -170,30 +170,22 @@ impl Srv {
 
     /// What is to be told now, and how long it holds; with what went wrong with a target.
     async fn look_up(&mut self) -> Result<(Vec<Found>, Duration, Option<String>), String> {
-        let (services, mut ttl) = self.resolver.services(&self.name).await?;
-        let mut by_priority: BTreeMap<u16, Vec<Service>> = BTreeMap::new();
-        for service in services {
-            by_priority.entry(service.priority).or_default().push(service);
-        }
+        let (mut services, mut ttl) = self.resolver.services(&self.name).await?;
+        services
+            .sort_unstable_by(|a, b| (a.priority, &a.target, a.port).cmp(&(b.priority, &b.target, b.port)));
         let mut wrong = None;
         let mut targets = HashMap::new();
         let mut found = Vec::new();
-        for (_, mut services) in by_priority {
-            services.sort_unstable_by(|a, b| (&a.target, a.port).cmp(&(&b.target, b.port)));
-            for service in services {
-                let mut addresses = self.targets.get(&service.target).cloned().unwrap_or_default();
-                match self.resolver.addresses(&service.target).await.and_then(|found| addresses.take(found)) {
-                    Ok(time) => ttl = ttl.min(time),
-                    Err(why) => wrong = Some(why),
-                }
-                // 0 stands for "hardly ever", beside others; alone it has to do.
-                let weight = u32::from(service.weight).max(1);
-                found.extend(addresses.found(&service.target, service.port, weight));
-                targets.insert(service.target, addresses);
+        for service in services {
+            let mut addresses = self.targets.get(&service.target).cloned().unwrap_or_default();
+            match self.resolver.addresses(&service.target).await.and_then(|found| addresses.take(found)) {
+                Ok(time) => ttl = ttl.min(time),
+                Err(why) => wrong = Some(why),
             }
-            if !found.is_empty() {
-                break;
-            }
+            // 0 stands for "hardly ever", beside others; alone it has to do.
+            let weight = u32::from(service.weight).max(1);
+            found.extend(addresses.found(&service.target, service.port, weight, service.priority));
+            targets.insert(service.target, addresses);
         }
         if found.is_empty() {
             return Err(wrong.unwrap_or_else(|| format!("no target of {} has an address", quote(&self.name))));

@@ -74,7 +74,7 @@ impl Named {
         let (watch, found): (Option<Box<dyn Watch>>, Vec<Found>) = match source {
             Source::Fixed { address, name, weight } => {
                 let (address, name, weight) = (address.clone(), name.clone(), *weight);
-                (None, vec![Found { address, authority: name.clone(), name, weight }])
+                (None, vec![Found { address, authority: name.clone(), name, weight, priority: 0 }])
             }
             Source::Host { host, port, weight } => {
                 (Some(Box::new(dns::Host::new(resolver.clone(), host, *port, *weight))), Vec::new())

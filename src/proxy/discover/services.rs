@@ -88,10 +88,10 @@ async fn ask(group: Arc<Group>, member: Arc<Member>, timeout: Duration) -> Answe
     // Which connection it is must be known before it is asked: the next one leads to another server, perhaps.
     if let Err(why) = place_at_once(&group, &member, 0).await {
         let made = member.made.load(Relaxed);
-        return (member, made, Err(Status::unavailable(why)));
+        return (member, made, Err(Status::unavailable(why.to_string())));
     }
     let made = member.made.load(Relaxed);
-    let asking = Asking { group: &group, member: &member, timeout };
+    let asking = Asking { group: &group, member: &member, worker: 0, timeout };
     let answer = reflection::Client::new(asking).list_services().await;
     (member, made, answer)
 }

@@ -24,7 +24,7 @@ fn silent() -> (std::net::TcpListener, SocketAddr) {
 
 fn found(name: &str, weight: u32) -> Found {
     let address = Address::Tcp(name.parse().unwrap());
-    Found { address, name: name.to_owned(), authority: name.to_owned(), weight }
+    Found { address, name: name.to_owned(), authority: name.to_owned(), weight, priority: 0 }
 }
 
 fn group_now(proxy: &Proxy) -> Arc<Group> {

@@ -1,6 +1,6 @@
 //! A group: its members, and which of them serve what.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
@@ -62,13 +62,23 @@ pub(in crate::proxy) struct Candidates {
     pub(in crate::proxy) members: Arc<[Arc<Member>]>,
     pub(in crate::proxy) ring: Option<Arc<Ring>>,
     pub(super) mood: Arc<Mood>,
+    /// The same members by priority, the first one first. Empty where they all have the same.
+    pub(super) levels: Arc<[Candidates]>,
 }
 
 impl Candidates {
     fn new(members: Vec<Arc<Member>>, settings: &settings::Group) -> Self {
         let ring =
             matches!(settings.balance, settings::Balance::RingHash(_)).then(|| Arc::new(Ring::new(&members)));
-        Self { members: members.into(), ring, mood: Arc::default() }
+        let mut by_priority: BTreeMap<u16, Vec<Arc<Member>>> = BTreeMap::new();
+        for member in &members {
+            by_priority.entry(member.priority()).or_default().push(Arc::clone(member));
+        }
+        let levels = match by_priority.len() {
+            0 | 1 => Arc::default(),
+            _ => by_priority.into_values().map(|level| Self::new(level, settings)).collect(),
+        };
+        Self { members: members.into(), ring, mood: Arc::default(), levels }
     }
 }
 
@@ -190,7 +200,7 @@ impl Group {
             }
             match before.all.members.iter().find(same) {
                 Some(known) => {
-                    known.set_weight(one.weight);
+                    known.set_share(&one);
                     now.push(Arc::clone(known));
                 }
                 None => {
@@ -331,6 +341,11 @@ impl Members {
             None if self.by_service.is_empty() => &self.all,
             None => &self.open,
         }
+    }
+
+    /// Whether some members serve something that others do not.
+    pub(in crate::proxy) fn differ(&self) -> bool {
+        self.by_service.values().any(|some| some.members.len() != self.all.members.len())
     }
 
     /// Whether all members have named their services.

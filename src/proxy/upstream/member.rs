@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release,
 };
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub struct Found {
     pub authority: String,
     /// Its share, relative to the others'.
     pub weight: u32,
+    /// A member is given requests only while none with a smaller number is well.
+    pub priority: u16,
 }
 
 /// How fast a measured latency fades: to a third within this.
@@ -37,9 +39,10 @@ const MAX_SERIES: usize = 1000;
 /// A backend. It keeps its connections and what is known of it for as long as a source names it.
 #[derive(Debug)]
 pub struct Member {
-    /// As it was found first. The weight may be another by now: see [`weight`](Self::weight).
+    /// As it was found first. Weight and priority may be others by now: see [`weight`](Self::weight).
     pub(in crate::proxy) found: Found,
     weight: AtomicU32,
+    priority: AtomicU16,
     /// One for each worker.
     pub(in crate::proxy) pools: Box<[Pool]>,
     /// Unused HTTP/1.1 connections, by worker.
@@ -80,6 +83,7 @@ impl Member {
     pub(in crate::proxy) fn new(found: Found, workers: usize, changes: Arc<AtomicU64>) -> Self {
         Self {
             weight: AtomicU32::new(found.weight),
+            priority: AtomicU16::new(found.priority),
             found,
             pools: (0..workers).map(|_| Pool::default()).collect(),
             links: (0..workers).map(|_| Links::default()).collect(),
@@ -108,9 +112,15 @@ impl Member {
         self.weight.load(Relaxed).max(1)
     }
 
-    /// Gives it another share. It keeps everything else.
-    pub(super) fn set_weight(&self, weight: u32) {
-        self.weight.store(weight, Relaxed);
+    /// See [`Found::priority`].
+    pub(super) fn priority(&self) -> u16 {
+        self.priority.load(Relaxed)
+    }
+
+    /// Gives it another share and another priority. It keeps everything else.
+    pub(super) fn set_share(&self, found: &Found) {
+        self.weight.store(found.weight, Relaxed);
+        self.priority.store(found.priority, Relaxed);
     }
 
     /// How it is has changed: what was found out about its group holds no longer.
@@ -299,7 +309,11 @@ mod tests {
     fn member() -> Member {
         let name = "127.0.0.1:1".to_owned();
         let address = Address::Tcp(name.parse().unwrap());
-        Member::new(Found { address, authority: name.clone(), name, weight: 1 }, 1, Arc::default())
+        Member::new(
+            Found { address, authority: name.clone(), name, weight: 1, priority: 0 },
+            1,
+            Arc::default(),
+        )
     }
 
     #[test]

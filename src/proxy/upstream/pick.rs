@@ -103,11 +103,27 @@ pub(in crate::proxy) fn pick(
     headers: &HeaderMap,
     tried: &[Arc<Member>],
 ) -> Option<Arc<Member>> {
+    let has_room = |m: &Member| m.running.load(Relaxed) < group.settings.max_requests;
+    let is_new = |m: &Arc<Member>| tried.is_empty() || !tried.iter().any(|t| Arc::ptr_eq(t, m));
+    let level_with = |good: &dyn Fn(&Arc<Member>) -> bool| {
+        candidates.levels.iter().find(|level| level.members.iter().any(good))
+    };
+    // Where nobody is well, priorities make no difference.
+    let level = level_with(&|m| m.is_well() && has_room(m) && is_new(m))
+        .or_else(|| level_with(&|m| m.is_well() && has_room(m)));
+    pick_of(group, level.unwrap_or(candidates), headers, has_room, is_new)
+}
+
+/// The same among members of one priority.
+fn pick_of(
+    group: &Group,
+    candidates: &Candidates,
+    headers: &HeaderMap,
+    has_room: impl Fn(&Member) -> bool,
+    is_new: impl Fn(&Arc<Member>) -> bool,
+) -> Option<Arc<Member>> {
     let members = &candidates.members;
     let settings = &group.settings;
-    let limit = settings.max_requests;
-    let has_room = |m: &Member| m.running.load(Relaxed) < limit;
-    let is_new = |m: &Arc<Member>| tried.is_empty() || !tried.iter().any(|t| Arc::ptr_eq(t, m));
     if let [only] = &members[..] {
         // Nobody else is there: ill or not, it is asked.
         return (has_room(only) && !only.looped.load(Relaxed)).then(|| Arc::clone(only));
@@ -282,6 +298,7 @@ mod tests {
                 authority: name.clone(),
                 name,
                 weight: *weight,
+                priority: 0,
             }
         });
         group.set_members(found.collect());

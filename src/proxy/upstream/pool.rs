@@ -29,9 +29,24 @@ pub(in crate::proxy) struct Pool(Mutex<Inner>);
 struct Inner {
     connections: Vec<Connection>,
     /// An attempt that is being made. It tells its end.
-    dialing: Option<watch::Receiver<Option<Result<(), String>>>>,
+    dialing: Option<watch::Receiver<Option<Result<(), NoPlace>>>>,
     /// When the last attempt failed, why, and how long the pause is.
-    failure: Option<(Instant, String, Duration)>,
+    failure: Option<(Instant, NoPlace, Duration)>,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{why}")]
+pub(in crate::proxy) struct NoPlace {
+    why: String,
+    /// Somebody is there, who does not speak HTTP/2.
+    pub(in crate::proxy) foreign: bool,
+}
+
+impl From<String> for NoPlace {
+    fn from(why: String) -> Self {
+        Self { why, foreign: false }
+    }
 }
 
 /// A place for one request on a connection.
@@ -84,7 +99,7 @@ impl Pool {
 
     /// Why the last attempt failed, where no connection stands since.
     pub(in crate::proxy) fn failure(&self) -> Option<String> {
-        lock(&self.0).failure.as_ref().map(|(_, why, _)| why.clone())
+        lock(&self.0).failure.as_ref().map(|(_, why, _)| why.to_string())
     }
 
     /// Lets the connections end with their last request.
@@ -120,7 +135,7 @@ pub(in crate::proxy) async fn place(
     group: &std::sync::Arc<Group>,
     member: &std::sync::Arc<Member>,
     worker: usize,
-) -> Result<Place, String> {
+) -> Result<Place, NoPlace> {
     seek(group, member, worker, true).await
 }
 
@@ -133,7 +148,7 @@ pub(in crate::proxy) async fn place_at_once(
     group: &std::sync::Arc<Group>,
     member: &std::sync::Arc<Member>,
     worker: usize,
-) -> Result<Place, String> {
+) -> Result<Place, NoPlace> {
     seek(group, member, worker, false).await
 }
 
@@ -142,8 +157,10 @@ async fn seek(
     member: &std::sync::Arc<Member>,
     worker: usize,
     rests: bool,
-) -> Result<Place, String> {
-    let Some(pool) = member.pools.get(worker) else { return Err("there is no such worker".into()) };
+) -> Result<Place, NoPlace> {
+    let Some(pool) = member.pools.get(worker) else {
+        return Err("there is no such worker".to_owned().into());
+    };
     // More than one round only where connections fill up or break as fast as they are made.
     for _ in 0..8 {
         let full = match pool.ready() {
@@ -189,10 +206,10 @@ async fn seek(
                     None => Err(why),
                 };
             }
-            _ => return Err("the attempt to connect was given up".into()),
+            _ => return Err("the attempt to connect was given up".to_owned().into()),
         }
     }
-    pool.crowded().ok_or_else(|| "connections break as soon as they are made".into())
+    pool.crowded().ok_or_else(|| "connections break as soon as they are made".to_owned().into())
 }
 
 /// Makes one connection, and starts what drives it.
@@ -200,11 +217,11 @@ async fn connect(
     group: &std::sync::Arc<Group>,
     member: &std::sync::Arc<Member>,
     worker: usize,
-) -> Result<(), String> {
+) -> Result<(), NoPlace> {
     let timeout = group.settings.connect_timeout;
     let made = tokio::time::timeout(timeout, establish(group, member))
         .await
-        .unwrap_or_else(|_| Err(format!("no connection within {timeout:?} (connect_timeout)")));
+        .unwrap_or_else(|_| Err(format!("no connection within {timeout:?} (connect_timeout)").into()));
     let Some(pool) = member.pools.get(worker) else { return Ok(()) };
     let mut inner = lock(&pool.0);
     inner.dialing = None;
@@ -226,8 +243,8 @@ async fn connect(
             group.connected(member, worker);
             Ok(())
         }
-        Err(why) => {
-            let why = format!("{}: {why}", member.name());
+        Err(NoPlace { why, foreign }) => {
+            let why = NoPlace { why: format!("{}: {why}", member.name()), foreign };
             let pause = match &inner.failure {
                 Some((_, _, before)) => before.saturating_mul(2).min(PAUSE.1),
                 None => PAUSE.0,
@@ -248,7 +265,7 @@ async fn establish(
         impl Future<Output = ()> + Send + 'static + use<>,
         Option<(std::net::SocketAddr, std::net::SocketAddr)>,
     ),
-    String,
+    NoPlace,
 > {
     let (socket, address) = dial(std::slice::from_ref(&member.found.address)).await?;
     let ends = socket.ends();
@@ -268,7 +285,8 @@ async fn establish(
         }
     };
     group.counters.connections.fetch_add(1, Relaxed);
-    let (connection, drive) = Connection::new(stream, address.peer(), keep).await?;
+    let made = Connection::new(stream, address.peer(), keep).await;
+    let (connection, drive) = made.map_err(|why| NoPlace { why, foreign: true })?;
     Ok((connection, drive, ends))
 }
 
