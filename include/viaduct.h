@@ -793,7 +793,8 @@ enum viaduct_result viaduct_call_read_start(struct viaduct_call *call,
                                             struct viaduct_completion completion);
 
 // Closes the sending side, and waits for the one response of a call that streams its requests. It is
-// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`.
+// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
+// frees both.
 //
 // Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_BUSY, VIADUCT_NULL or
 // VIADUCT_INSIDE_CALLBACK.
