@@ -51,7 +51,8 @@ def php_fpm():
 def alive(pid):
     try:
         return (pathlib.Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    # The second where it ends between being opened and being read.
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -191,7 +192,7 @@ class Fpm(Running):
 def command_line(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
