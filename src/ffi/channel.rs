@@ -1,7 +1,7 @@
 //! Channels: where calls begin.
 
 use std::ffi::{CString, c_char};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::buffer::viaduct_buffer;
 use super::call::{Inner, read_outcome, viaduct_call, write_outcome};
@@ -58,10 +58,24 @@ pub struct viaduct_channel {
     channel: Channel,
     target: CString,
     runtime: Arc<Runtime>,
+    /// The method that was called last: mostly it is the next one, too.
+    last: Mutex<Option<Method>>,
 }
 
 impl Object for viaduct_channel {
     const KIND: u8 = handle::CHANNEL;
+}
+
+impl viaduct_channel {
+    fn method(&self, path: *const c_char) -> Result<Method, Error> {
+        let path = text(path, "the method")?;
+        // Threads that meet here read for themselves.
+        let Ok(mut last) = self.last.try_lock() else { return Ok(Method::parse(path)?) };
+        match &*last {
+            Some(method) if method.as_str() == path => Ok(method.clone()),
+            _ => Ok(last.insert(Method::parse(path)?).clone()),
+        }
+    }
 }
 
 /// A request that cannot be sent for its length is the caller's error.
@@ -103,7 +117,8 @@ pub extern "C" fn viaduct_channel_new(
         let options = options(channel_options)?.read()?;
         let text = c_string(&target.text);
         let channel = Channel::new(target, tls, options)?;
-        place.set(handle::give(viaduct_channel { channel, target: text, runtime: runtime.runtime() }));
+        let (runtime, last) = (runtime.runtime(), Mutex::default());
+        place.set(handle::give(viaduct_channel { channel, target: text, runtime, last }));
         Ok(())
     })
 }
@@ -204,7 +219,7 @@ pub extern "C" fn viaduct_channel_unary(
 ) -> viaduct_result {
     with(channel, |channel| {
         let place = Out::new(response, "the response")?;
-        let method = Method::parse(text(method, "the method")?)?;
+        let method = channel.method(method)?;
         let options = options(call_options)?.read()?;
         let request = framed(&channel.channel, request.get("the request")?, &options)?;
         let outcome = channel.runtime.wait(None, channel.channel.unary(method, request, options))?;
@@ -228,7 +243,7 @@ pub extern "C" fn viaduct_channel_unary_start(
     call: *mut *mut viaduct_call,
 ) -> viaduct_result {
     with(channel, |channel| {
-        let method = Method::parse(text(method, "the method")?)?;
+        let method = channel.method(method)?;
         let options = options(call_options)?.read()?;
         let request = framed(&channel.channel, request.get("the request")?, &options)?;
         let completion = Completion::new(completion, VIADUCT_EVENT_RESPONSE)?;
@@ -265,7 +280,7 @@ pub extern "C" fn viaduct_channel_call(
 ) -> viaduct_result {
     with(channel, |channel| {
         let place = Out::new(call, "the call")?;
-        let method = Method::parse(text(method, "the method")?)?;
+        let method = channel.method(method)?;
         let options = options(call_options)?.read()?;
         // SAFETY: by the contract it leads to bytes.
         let request = match unsafe { request.as_ref() } {

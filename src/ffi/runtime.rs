@@ -63,10 +63,12 @@ impl Runtime {
     /// inside a callback, too.
     pub(super) fn wait<F: Future>(&self, patience: Option<Duration>, work: F) -> Result<F::Output, Error> {
         let handle = self.handle()?;
+        // It stays where it is: what is given on is an address.
+        let work = pin!(work);
         let too_long = || Error::new(VIADUCT_TIMEOUT, "it did not happen within the given time");
         if is_inside() || patience.is_some_and(|span| span.is_zero()) {
             let _inside = handle.enter();
-            return match poll_once(pin!(work)) {
+            return match poll_once(work) {
                 Poll::Ready(done) => Ok(done),
                 Poll::Pending => {
                     if patience.is_none_or(|span| !span.is_zero()) {
@@ -76,7 +78,7 @@ impl Runtime {
                 }
             };
         }
-        self.reactor.block_on(async {
+        self.reactor.block_on(async move {
             match patience {
                 None => Ok(work.await),
                 Some(span) => tokio::time::timeout(span, work).await.map_err(|_| too_long()),

@@ -38,23 +38,37 @@ use crate::server::{Incoming, Refused, ServerCall};
 /// One thread may read and another one write at the same time; a second one that reads or writes gets
 /// VIADUCT_BUSY. It may be answered on any thread, at once or later.
 pub struct viaduct_server_call {
-    inner: Arc<Inner>,
+    inner: Inner,
     runtime: Arc<Runtime>,
     request: Option<Bytes>,
+    texts: OnceLock<Box<Texts>>,
+    metadata: OnceLock<Lent<viaduct_metadata>>,
+}
+
+/// What is read of a call as C's strings. Most handlers read none.
+#[derive(Default)]
+struct Texts {
     path: OnceLock<CString>,
     authority: OnceLock<CString>,
     peer: OnceLock<CString>,
-    metadata: OnceLock<Lent<viaduct_metadata>>,
 }
 
 impl Object for viaduct_server_call {
     const KIND: u8 = handle::SERVER_CALL;
 }
 
-/// What the handle and what was started share.
+/// What the handle and what was started share. A call that is answered at once starts nothing, and needs no
+/// [`Use`].
+#[derive(Clone)]
 struct Inner {
     call: ServerCall,
     kind: viaduct_method_kind,
+    in_use: OnceLock<Arc<Use>>,
+}
+
+/// How a call is being used.
+#[derive(Default)]
+struct Use {
     /// A `viaduct_compression` of this call's own.
     compression: AtomicI32,
     reading: AtomicBool,
@@ -63,34 +77,29 @@ struct Inner {
 
 /// The right to read, or to write.
 struct Turn {
-    inner: Arc<Inner>,
-    of: fn(&Inner) -> &AtomicBool,
+    of: Arc<Use>,
+    which: fn(&Use) -> &AtomicBool,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        (self.of)(&self.inner).store(false, Release);
+        (self.which)(&self.of).store(false, Release);
     }
 }
 
 impl viaduct_server_call {
     pub(super) fn new(incoming: Incoming, kind: viaduct_method_kind, runtime: Arc<Runtime>) -> Self {
-        let inner = Inner {
-            call: incoming.call,
-            kind,
-            compression: AtomicI32::new(0),
-            reading: AtomicBool::new(false),
-            writing: AtomicBool::new(false),
-        };
         Self {
-            inner: Arc::new(inner),
+            inner: Inner { call: incoming.call, kind, in_use: OnceLock::new() },
             runtime,
             request: incoming.message.map(Message::into_bytes),
-            path: OnceLock::new(),
-            authority: OnceLock::new(),
-            peer: OnceLock::new(),
+            texts: OnceLock::new(),
             metadata: OnceLock::new(),
         }
+    }
+
+    fn texts(&self) -> &Texts {
+        self.texts.get_or_init(Box::default)
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
@@ -116,27 +125,32 @@ impl fmt::Debug for viaduct_server_call {
 }
 
 impl Inner {
-    fn turn(self: &Arc<Self>, of: fn(&Self) -> &AtomicBool, taken: &'static str) -> Result<Turn, Error> {
-        if of(self).swap(true, AcqRel) {
-            return Err(Error::new(VIADUCT_BUSY, taken));
-        }
-        Ok(Turn { inner: Arc::clone(self), of })
+    fn in_use(&self) -> &Arc<Use> {
+        self.in_use.get_or_init(Arc::default)
     }
 
-    fn read_turn(self: &Arc<Self>) -> Result<Turn, Error> {
+    fn turn(&self, which: fn(&Use) -> &AtomicBool, taken: &'static str) -> Result<Turn, Error> {
+        let of = self.in_use();
+        if which(of).swap(true, AcqRel) {
+            return Err(Error::new(VIADUCT_BUSY, taken));
+        }
+        Ok(Turn { of: Arc::clone(of), which })
+    }
+
+    fn read_turn(&self) -> Result<Turn, Error> {
         if matches!(self.kind, VIADUCT_UNARY | VIADUCT_SERVER_STREAMING) {
             let message = "the method has one request, which viaduct_server_call_request gives";
             return Err(Error::new(VIADUCT_WRONG_STATE, message));
         }
-        self.turn(|inner| &inner.reading, "somebody reads from this call already")
+        self.turn(|of| &of.reading, "somebody reads from this call already")
     }
 
-    fn write_turn(self: &Arc<Self>) -> Result<Turn, Error> {
+    fn write_turn(&self) -> Result<Turn, Error> {
         if !self.streams() {
             let message = "the method has one response, which viaduct_server_call_reply sends";
             return Err(Error::new(VIADUCT_WRONG_STATE, message));
         }
-        self.turn(|inner| &inner.writing, "a message is being written to this call already")
+        self.turn(|of| &of.writing, "a message is being written to this call already")
     }
 
     /// Whether it has any number of responses.
@@ -149,7 +163,7 @@ impl Inner {
 
     /// How messages are compressed, where the call has a say of its own that the client accepts.
     fn own_encoding(&self) -> Option<Encoding> {
-        let own = encoding(self.compression.load(Acquire)).ok().flatten()?;
+        let own = encoding(self.in_use.get()?.compression.load(Acquire)).ok().flatten()?;
         self.call.accepts(own).then_some(own)
     }
 
@@ -208,7 +222,9 @@ pub extern "C" fn viaduct_server_call_free(call: *mut viaduct_server_call) -> vi
 /// The method's path, "/package.Service/Method". It belongs to the call. NULL where this is no call.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_path(call: *const viaduct_server_call) -> *const c_char {
-    read(call, std::ptr::null(), |call| call.path.get_or_init(|| c_string(call.inner.call.path())).as_ptr())
+    read(call, std::ptr::null(), |call| {
+        call.texts().path.get_or_init(|| c_string(call.inner.call.path())).as_ptr()
+    })
 }
 
 /// The `:authority` that the client asked for; it may be empty. It belongs to the call. NULL where this is
@@ -216,7 +232,7 @@ pub extern "C" fn viaduct_server_call_path(call: *const viaduct_server_call) -> 
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_authority(call: *const viaduct_server_call) -> *const c_char {
     read(call, std::ptr::null(), |call| {
-        call.authority.get_or_init(|| c_string(call.inner.call.authority())).as_ptr()
+        call.texts().authority.get_or_init(|| c_string(call.inner.call.authority())).as_ptr()
     })
 }
 
@@ -224,7 +240,9 @@ pub extern "C" fn viaduct_server_call_authority(call: *const viaduct_server_call
 /// call.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_peer(call: *const viaduct_server_call) -> *const c_char {
-    read(call, std::ptr::null(), |call| call.peer.get_or_init(|| c_string(&call.inner.call.peer())).as_ptr())
+    read(call, std::ptr::null(), |call| {
+        call.texts().peer.get_or_init(|| c_string(&call.inner.call.peer())).as_ptr()
+    })
 }
 
 /// The certificate that the client has shown, in DER; no bytes where it has shown none. They belong to the
@@ -286,7 +304,7 @@ pub extern "C" fn viaduct_server_call_set_compression(
 ) -> viaduct_result {
     with(call, |call| {
         encoding(compression)?;
-        call.inner.compression.store(compression, Release);
+        call.inner.in_use().compression.store(compression, Release);
         Ok(())
     })
 }
@@ -339,7 +357,7 @@ pub extern "C" fn viaduct_server_call_read_start(
     with(call, |call| {
         let completion = Completion::new(completion, VIADUCT_EVENT_READ)?;
         let (turn, completion) = owed(call.inner.read_turn(), completion)?;
-        let inner = Arc::clone(&call.inner);
+        let inner = call.inner.clone();
         start(call.runtime.handle()?, completion, async move {
             let done = inner.message().await;
             drop(turn);
@@ -386,7 +404,7 @@ pub extern "C" fn viaduct_server_call_write_start(
         let message = call.inner.framed(message)?;
         let completion = Completion::new(completion, VIADUCT_EVENT_WRITE)?;
         let (turn, completion) = owed(call.inner.write_turn(), completion)?;
-        let inner = Arc::clone(&call.inner);
+        let inner = call.inner.clone();
         start(call.runtime.handle()?, completion, async move {
             let done = inner.send(message).await;
             drop(turn);
@@ -474,9 +492,9 @@ pub extern "C" fn viaduct_server_call_over_start(
 ) -> viaduct_result {
     with(call, |call| {
         let completion = Completion::new(completion, VIADUCT_EVENT_OVER)?;
-        let inner = Arc::clone(&call.inner);
+        let ours = call.inner.call.clone();
         start(call.runtime.handle()?, completion, async move {
-            let why = inner.call.cancelled().await;
+            let why = ours.cancelled().await;
             let done = why.map_or(Ok(()), |why| Err(Error::new(VIADUCT_CLOSED, why.message().to_owned())));
             Event::new(VIADUCT_EVENT_OVER).result(done)
         });
