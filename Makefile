@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-valgrind test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
+.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, ph
 
 test-c: setup ## Run the tests of the C API only
 	@scripts/c-test
+
+test-tsan: setup ## Run the tests of the C API under ThreadSanitizer (Rust's nightly; not part of CI)
+	@scripts/c-tsan
 
 test-valgrind: setup ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
