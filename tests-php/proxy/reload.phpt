@@ -69,7 +69,8 @@ pcntl_signal(SIGHUP, function () use ($proxy, $argv): void {
         say(strtr($e->getMessage(), ["\n" => ' | ', $argv[1] => 'the file']));
     }
 });
-say('ready');
+// Signals are caught from the moment on that tasks run in run().
+async(function (): void { delay(0.001); say('ready'); });
 $proxy->run();
 say('ended');
 PHP, arguments: [$file]);

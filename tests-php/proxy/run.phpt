@@ -34,7 +34,8 @@ switch ($argv[2]) {
         });
         break;
 }
-say('ready');
+// Signals are caught from the moment on that tasks run in run().
+async(function (): void { delay(0.001); say('ready'); });
 $proxy->run();
 say('run() has returned, ' . count($proxy->addresses()) . ' addresses');
 PHP;

@@ -127,7 +127,8 @@ impl Signals {
         debug_assert!(old < 0, "one server runs at a time");
         OWNER.store(std::process::id().cast_signed(), SeqCst);
         TOLD.store(0, SeqCst);
-        FOREIGN.store(0, SeqCst);
+        // PHP may have noted a signal before, and nothing would have made it look: so it looks once. No signal has bit 0.
+        FOREIGN.store(u32::from(wishes.0.iter().any(|(_, wish)| *wish == Wish::Handle)), SeqCst);
         let taken = wishes.0.iter().filter(|(signal, wish)| match wish {
             Wish::Default => STOP.contains(signal),
             Wish::Handle => true,
