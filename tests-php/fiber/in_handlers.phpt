@@ -110,8 +110,9 @@ foreach ([256, 1] as $concurrency) {
     $channel = new Viaduct\Channel($server->address);
     foreach (['Tasks', 'Nested', 'Thrown', 'Sort', 'Own', 'OwnLeft', 'Foreign'] as $method) {
         echo "$method: ";
-        // Three at once, beside each other where they may.
-        outcome(fn() => implode(' | ', array_unique(Viaduct\await(...array_map(fn() => $channel->start("/fi.A/$method", 'abc', timeout: 20), range(1, 3))))));
+        // Three at once, beside each other where they may; but one that sorts, as PHP has one place for what compares.
+        $calls = $method === 'Sort' ? 1 : 3;
+        outcome(fn() => implode(' | ', array_unique(Viaduct\await(...array_map(fn() => $channel->start("/fi.A/$method", 'abc', timeout: 20), range(1, $calls))))));
     }
     echo 'Generator: ';
     outcome(fn() => iterator_to_array($channel->serverStream('/fi.A/Generator', '', timeout: 20)));
