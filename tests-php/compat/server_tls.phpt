@@ -33,7 +33,7 @@ function secure(ServerCredentials $credentials): array
 /** Whose certificate openssl is shown, and whether it trusts that. */
 $shown = function (int $port, string ...$arguments) use ($all): string {
     $said = handshake($port, ['-CAfile', $all, ...$arguments]);
-    preg_match('/^subject=CN = (.*)$/m', $said, $subject);
+    preg_match('/^subject=CN ?= ?(.*)$/m', $said, $subject);
     preg_match('/^ALPN protocol: (.*)$|alert [a-z ]+/m', $said, $end);
     $trusted = str_contains($said, "\nVerification: OK\n") ? 'trusted' : 'NOT TRUSTED';
     return (isset($subject[1]) ? "$subject[1], $trusted, " : 'nobody, ') . end($end) . "\n";

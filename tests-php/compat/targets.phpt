@@ -35,7 +35,8 @@ function reached(string $target): string
 $targets = ["127.0.0.1:$port", "localhost:$port", "dns:localhost:$port", "dns:///localhost:$port",
     "ipv4:127.0.0.1:$port", "ipv4:127.0.0.1:$closed,127.0.0.1:$port", "unix:$path", "unix://$path", "unix-abstract:$name"];
 foreach ($targets as $target) {
-    $known = [$path => 'PATH', $name => 'NAME', (string) $port => 'PORT', $closed => 'CLOSED'];
+    // Either may be the first address of localhost.
+    $known = ["ipv6:[::1]:$port" => 'ipv4:127.0.0.1:PORT', $path => 'PATH', $name => 'NAME', (string) $port => 'PORT', $closed => 'CLOSED'];
     echo strtr("$target: " . reached($target), $known), "\n";
 }
 echo 'ipv6: ', $six === null ? 'there' : substr(reached("ipv6:[::1]:$six"), 0, 5), "\n";
