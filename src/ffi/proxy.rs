@@ -49,12 +49,6 @@ fn read(config: *const c_char) -> Result<Settings, Error> {
     config::parse(config, NAME, Path::new("")).map_err(|error| invalid(error.to_string()))
 }
 
-fn warn_of(settings: &Settings) {
-    for warning in config::warnings(settings) {
-        tracing::warn!("{warning}");
-    }
-}
-
 /// Reads a configuration and does nothing with it but to say what it means.
 ///
 /// `config` is the text of a TOML file, as docs/proxy-config.md describes it; paths in it begin at the
@@ -93,7 +87,7 @@ pub extern "C" fn viaduct_proxy_start(
         let place = Out::new(proxy, "the proxy")?;
         let settings = read(config)?;
         may_wait()?;
-        warn_of(&settings);
+        config::log_warnings(&settings);
         place.set(handle::give(viaduct_proxy(Proxy::start(settings)?)));
         Ok(())
     })
@@ -147,7 +141,7 @@ pub extern "C" fn viaduct_proxy_reload(proxy: *mut viaduct_proxy, config: *const
     with(proxy, |proxy| {
         let settings = read(config).inspect_err(|error| proxy.0.refused(error.message()))?;
         may_wait()?;
-        warn_of(&settings);
+        config::log_warnings(&settings);
         Ok(proxy.0.reload(settings)?)
     })
 }

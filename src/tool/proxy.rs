@@ -175,9 +175,7 @@ struct Running {
 
 impl Running {
     fn start(arguments: Arguments, watch: Watch, settings: Settings) -> Result<Self, Failure> {
-        for warning in config::warnings(&settings) {
-            tracing::warn!("{warning}");
-        }
+        config::log_warnings(&settings);
         let workers = settings.workers;
         let proxy = Proxy::start(settings).map_err(|error| Failure::Io(error.to_string()))?;
         for address in inherited::unused() {

@@ -115,7 +115,7 @@ impl Proxy {
             State::Ready(settings) => (**settings).clone(),
             _ => return self.listening(),
         };
-        warn_of(&settings);
+        config::log_warnings(&settings);
         let core = Rc::new(Core::start(settings).map_err(thrown)?);
         self.state.replace(State::Listening(Rc::clone(&core)));
         Ok(Some(core))
@@ -149,12 +149,6 @@ fn thrown(error: StartError) -> Thrown {
         StartError::Listen(ListenError::Io { .. }) | StartError::Log { .. } | StartError::Thread(_) => {
             errors::runtime(message)
         }
-    }
-}
-
-fn warn_of(settings: &Settings) {
-    for warning in config::warnings(settings) {
-        tracing::warn!("{warning}");
     }
 }
 
@@ -234,7 +228,7 @@ fn reload(call: Call<'_>) -> Result<(), Thrown> {
     };
     match core {
         Some(core) => {
-            warn_of(&settings);
+            config::log_warnings(&settings);
             core.reload(settings).map_err(thrown)
         }
         None => {

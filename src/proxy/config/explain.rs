@@ -204,6 +204,13 @@ fn source(source: &Source) -> String {
     }
 }
 
+/// Says [`warnings`] in the log.
+pub fn log_warnings(settings: &Settings) {
+    for warning in warnings(settings) {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// What can be used, but is probably not meant.
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use self::explain::{explain, warnings};
+pub use self::explain::{explain, log_warnings, warnings};
 use self::nearest::hint;
 use self::read::{File, Table, Value, set};
 use super::settings::{AccessLog, Group, ListenKind, Route, Settings, Source};
