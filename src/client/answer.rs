@@ -3,6 +3,8 @@
 //! A plain HTTP/2 server, a load balancer's error page, a captive portal: they all answer, and their
 //! bytes must not be taken for messages. The table is gRPC's "HTTP to gRPC Status Code Mapping".
 
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,17 +36,24 @@ pub fn is_grpc(head: &Parts) -> bool {
 
 /// The status for an answer that is not gRPC: names HTTP status and type, quotes the body's beginning.
 pub async fn foreign(head: &Parts, mut body: RecvStream) -> Status {
-    let start = async {
-        let mut start = Vec::new();
-        while start.len() < 4 * QUOTED {
-            match body.data().await {
-                Some(Ok(data)) => start.extend_from_slice(&data),
-                _ => break,
-            }
+    foreign_by(head, |cx| body.poll_data(cx).map(|data| data?.ok())).await
+}
+
+/// The same, of a body that comes by `poll`, piece by piece until none is left.
+pub async fn foreign_by(
+    head: &Parts,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<Option<Bytes>>,
+) -> Status {
+    let mut start = Vec::new();
+    let reading = async {
+        while start.len() < 4 * QUOTED
+            && let Some(data) = poll_fn(&mut poll).await
+        {
+            start.extend_from_slice(&data);
         }
-        start
     };
-    let start = tokio::time::timeout(PATIENCE, start).await.unwrap_or_default();
+    // What has come by then is better than nothing.
+    let _ = tokio::time::timeout(PATIENCE, reading).await;
     describe(head, &start)
 }
 

@@ -1,15 +1,18 @@
 //! What the proxy itself asks members, over the connections that carry the traffic.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{HeaderValue, Request, Version};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method};
 use tonic::{Code, Status};
 
+use super::http2::{Client, Error, Onward};
 use super::refuse;
-use super::upstream::pool::{Place, place_at_once};
+use super::upstream::pool::place_at_once;
 use super::upstream::{Group, Member};
 use crate::client::answer;
 use crate::codec::{Deframer, Encoding, frame};
@@ -35,7 +38,7 @@ impl Unary for Asking<'_> {
     async fn unary(&self, path: &str, request: Vec<u8>) -> Result<Bytes, Status> {
         let place = place_at_once(self.group, self.member, self.worker).await;
         let place = place.map_err(|why| refuse::no_connection(&why.to_string()))?;
-        let answer = exchange(place, self.head(path)?, &request);
+        let answer = self.exchange(&place, path, &request);
         tokio::time::timeout(self.timeout, answer).await.unwrap_or_else(|_| {
             Err(Status::deadline_exceeded(format!("there was no answer within {:?}", self.timeout)))
         })
@@ -43,54 +46,59 @@ impl Unary for Asking<'_> {
 }
 
 impl Asking<'_> {
-    fn head(&self, path: &str) -> Result<Request<()>, Status> {
-        let mut uri = http::uri::Parts::default();
-        uri.scheme = Some(if self.group.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+    async fn exchange(&self, place: &Client, path: &str, request: &[u8]) -> Result<Bytes, Status> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let agent = concat!("viaduct-proxy/", env!("CARGO_PKG_VERSION"));
+        headers.insert(http::header::USER_AGENT, HeaderValue::from_static(agent));
+        if let Ok(timeout) = HeaderValue::try_from(format_timeout(self.timeout)) {
+            headers.insert("grpc-timeout", timeout);
+        }
         // A socket in the file system has no name that could stand there.
         let authority = Authority::try_from(self.member.found.authority.as_str());
-        uri.authority = Some(authority.unwrap_or_else(|_| Authority::from_static("localhost")));
-        uri.path_and_query = PathAndQuery::try_from(path).ok();
-        let uri = Uri::from_parts(uri).map_err(|error| Status::internal(error.to_string()))?;
-        let mut request = Request::post(uri).version(Version::HTTP_2);
-        if let Some(headers) = request.headers_mut() {
-            headers.insert("te", HeaderValue::from_static("trailers"));
-            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            let agent = concat!("viaduct-proxy/", env!("CARGO_PKG_VERSION"));
-            headers.insert(http::header::USER_AGENT, HeaderValue::from_static(agent));
-            if let Ok(timeout) = HeaderValue::try_from(format_timeout(self.timeout)) {
-                headers.insert("grpc-timeout", timeout);
-            }
-        }
-        request.body(()).map_err(|error| Status::internal(error.to_string()))
+        let head = Onward {
+            method: &Method::POST,
+            https: self.group.tls.is_some(),
+            authority: authority.as_ref().map_or("localhost", Authority::as_str),
+            path,
+            headers: &headers,
+            without: None,
+            instead: None,
+        };
+        exchange(place, &head, request).await
     }
 }
 
-async fn exchange(place: Place, head: Request<()>, request: &[u8]) -> Result<Bytes, Status> {
-    // Until the end of this it counts as a call on its connection.
-    let Place { mut send, connection, busy: _busy } = place;
-    let explain = |error: h2::Error, doing: &str| connection.explain(&error, doing);
-    let (response, mut body) =
-        send.send_request(head, false).map_err(|error| explain(error, "the request was being sent"))?;
-    // Where the peer takes no more, its answer says why.
-    let _ = body.send_data(frame(request, Encoding::Identity)?, true);
-    let response = response.await.map_err(|error| explain(error, "the answer was awaited"))?;
-    let (head, mut body) = response.into_parts();
+async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<Bytes, Status> {
+    let explain = |error: Error, doing: &str| error.status(doing);
+    let mut stream = place.open(head, false).map_err(|error| explain(error, "the request was being sent"))?;
+    poll_fn(|cx| stream.poll_begun(cx)).await;
+    let mut data = frame(request, Encoding::Identity)?;
+    while !data.is_empty() {
+        if poll_fn(|cx| stream.poll_send(&mut data, true, cx)).await.is_err() {
+            // Where the peer takes no more, its answer says why.
+            break;
+        }
+    }
+    let head = poll_fn(|cx| stream.poll_head(cx)).await.map_err(|e| explain(e, "the answer was awaited"))?;
     if !answer::is_grpc(&head) {
-        return Err(answer::foreign(&head, body).await);
+        let body = |cx: &mut Context<'_>| stream.poll_data(cx).map(|data| data?.ok());
+        return Err(answer::foreign_by(&head, body).await);
     }
     let mut deframer = Deframer::new(answer::encoding(&head)?, MAX_ANSWER);
     let mut message = None;
-    while let Some(data) = body.data().await {
+    while let Some(data) = poll_fn(|cx| stream.poll_data(cx)).await {
         let data = data.map_err(|error| explain(error, "the answer was being read"))?;
-        // Fails only where more is given back than was received.
-        let _ = body.flow_control().release_capacity(data.len());
+        stream.release(data.len());
         deframer.push(data);
         while let Some(next) = deframer.next()? {
             message.get_or_insert(next);
         }
     }
     deframer.finish()?;
-    let trailers = body.trailers().await.map_err(|error| explain(error, "the trailers were being read"))?;
+    let trailers = poll_fn(|cx| stream.poll_trailers(cx)).await;
+    let trailers = trailers.map_err(|error| explain(error, "the trailers were being read"))?;
     let status =
         trailers.as_ref().and_then(status::from_headers).or_else(|| status::from_headers(&head.headers));
     match (status, message) {

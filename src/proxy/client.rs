@@ -3,12 +3,12 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use h2::Reason;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tonic::Status;
 
+use super::http2::{Shut, Stream};
 use crate::status;
 
 /// How much of a request is kept for sending it again.
@@ -16,8 +16,9 @@ const KEPT: usize = 64 << 10;
 
 /// A request that is being forwarded, as its client sees it.
 pub(super) struct Client {
-    pub(super) body: RecvStream,
-    pub(super) answer: Answer,
+    pub(super) stream: Stream,
+    /// The head of the answer has been passed on.
+    pub(super) begun: bool,
     /// What has been read, as long as it may have to be sent again.
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
@@ -35,21 +36,13 @@ pub(super) struct Client {
     pub(super) status: Option<StatusCode>,
 }
 
-/// The answer, as far as it has been passed on.
-pub(super) enum Answer {
-    /// Nothing has.
-    Fresh(SendResponse<Bytes>),
-    /// The head has.
-    Begun(SendStream<Bytes>),
-}
-
 impl Client {
-    pub(super) fn new(body: RecvStream, respond: SendResponse<Bytes>, is_grpc: bool) -> Self {
-        let ended = body.is_end_stream();
+    pub(super) fn new(stream: Stream, is_grpc: bool) -> Self {
+        let ended = stream.is_read();
         let kept = Some(Vec::new());
         Self {
-            body,
-            answer: Answer::Fresh(respond),
+            stream,
+            begun: false,
             kept,
             kept_bytes: 0,
             ended,
@@ -69,11 +62,7 @@ impl Client {
 
     /// Ready when the client gives up: with its reason, where it named one.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reason>> {
-        let polled = match &mut self.answer {
-            Answer::Fresh(respond) => respond.poll_reset(cx),
-            Answer::Begun(stream) => stream.poll_reset(cx),
-        };
-        polled.map(Result::ok)
+        self.stream.poll_failed(cx)
     }
 
     /// What was read in earlier attempts.
@@ -95,59 +84,60 @@ impl Client {
 
     /// Opens the client's window again.
     pub(super) fn release(&mut self, length: usize) {
-        // Fails only where more is given back than was received.
-        let _ = self.body.flow_control().release_capacity(length);
+        self.stream.release(length);
     }
 
-    /// The head of the answer is on its way: from here on nothing is sent again.
-    pub(super) fn begun(&mut self, stream: SendStream<Bytes>) {
+    /// Passes on the head of an answer: from here on nothing is sent again.
+    pub(super) fn begin(&mut self, status: StatusCode, headers: &HeaderMap, ends: bool) -> Result<(), Shut> {
         self.kept = None;
-        self.answer = Answer::Begun(stream);
+        self.begun = true;
+        self.status = Some(status);
+        self.stream.respond(status, headers, ends)
     }
 
     /// Ends a call with `status`: in one frame where nothing was sent, else with trailers, `extra` beside it. Where
     /// the request is not gRPC it ends with the error `http`, or with a reset.
-    pub(super) fn finish(self, status: &Status, http: StatusCode, reset: Option<Reason>, extra: HeaderMap) {
-        // First the body, so that h2 sees nobody interested in it once the answer is out. The client may have gone
-        // meanwhile: then nobody needs the answer.
-        drop(self.body);
-        match (self.answer, self.is_grpc) {
-            (Answer::Fresh(mut respond), true) => {
-                let mut response = Response::new(());
-                *response.headers_mut() = extra;
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-                status::to_headers(status, response.headers_mut());
-                let _ = respond.send_response(response, true);
+    pub(super) fn finish(
+        mut self,
+        status: &Status,
+        http: StatusCode,
+        reset: Option<Reason>,
+        extra: HeaderMap,
+    ) {
+        let mut headers = extra;
+        // The client may have gone meanwhile: then nobody needs the answer.
+        let _ = match (self.begun, self.is_grpc) {
+            (false, true) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+                status::to_headers(status, &mut headers);
+                self.stream.respond(StatusCode::OK, &headers, true)
             }
-            (Answer::Begun(mut stream), true) => {
-                let mut trailers = extra;
-                status::to_headers(status, &mut trailers);
-                let _ = stream.send_trailers(trailers);
+            (true, true) => {
+                status::to_headers(status, &mut headers);
+                self.stream.send_trailers(&headers)
             }
-            (Answer::Fresh(mut respond), false) => match reset {
-                Some(reason) => respond.send_reset(reason),
+            (false, false) => match reset {
+                Some(reason) => {
+                    self.stream.reset(reason);
+                    Ok(())
+                }
                 None => {
-                    let text = Bytes::from(format!("{}\n", status.message()));
-                    let mut response = Response::new(());
-                    *response.status_mut() = http;
-                    let headers = response.headers_mut();
-                    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-                    headers.insert(CONTENT_LENGTH, text.len().into());
-                    if let Ok(mut stream) = respond.send_response(response, false) {
-                        let _ = stream.send_data(text, true);
-                    }
+                    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+                    headers.insert(CONTENT_TYPE, kind);
+                    let text = format!("{}\n", status.message());
+                    self.stream.respond_with(http, &mut headers, text.as_bytes())
                 }
             },
-            (Answer::Begun(mut stream), false) => stream.send_reset(reset.unwrap_or(Reason::INTERNAL_ERROR)),
-        }
+            (true, false) => {
+                self.stream.reset(reset.unwrap_or(Reason::INTERNAL_ERROR));
+                Ok(())
+            }
+        };
     }
 
     /// Passes on an answer that is one frame.
-    pub(super) fn pass(self, response: Response<()>) {
-        drop(self.body);
-        if let Answer::Fresh(mut respond) = self.answer {
-            // As above.
-            let _ = respond.send_response(response, true);
-        }
+    pub(super) fn pass(mut self, response: &Response<()>) {
+        // As above.
+        let _ = self.stream.respond(response.status(), response.headers(), true);
     }
 }

@@ -3,14 +3,11 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
-use h2::Reason;
-use h2::server::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
@@ -18,14 +15,13 @@ use super::Shared;
 use super::accept::ListenPlan;
 use super::deadlines::Deadlines;
 use super::forward::forward;
+use super::http2::{Config, Ended, Server, Tally};
 use super::metrics::Counters;
 use super::settings::Listen;
 use super::upstream::Member;
 use super::web::{self, Bridge};
-use crate::server::keepalive::Keepalive;
 use crate::server::lifecycle::{Membership, Phase};
-use crate::server::stream::{PeerAddr, wrap};
-use crate::transport::wire::Flusher;
+use crate::server::stream::PeerAddr;
 
 /// What one stream may send us before its backend has taken any of it, and all streams of a connection together.
 const WINDOWS: (u32, u32) = (512 << 10, 16 << 20);
@@ -82,115 +78,93 @@ where
 {
     let listen = &line.listen.settings;
     let counters = &line.shared.counters;
-    let reads = Arc::new(AtomicU64::new(0));
-    let (wire, flusher) = wrap(io, Arc::clone(&reads));
-    let handshake = http2(listen).handshake::<_, Bytes>(wire);
-    let mut connection = match member.before(until, handshake).await {
-        Some(Ok(connection)) => connection,
+    let mut server = Server::new(io, config(listen));
+    match member.before(until, poll_fn(|cx| server.poll_preface(cx))).await {
+        Some(Ok(())) => {}
         None if !member.is_serving() => return,
         _ => return Counters::add(&counters.unknown_protocol),
-    };
-    let keepalive = listen.keepalive.and_then(|silence| {
-        Some(Keepalive::new(connection.ping_pong()?, reads, silence, listen.keepalive_timeout))
-    });
-    let mut driver = Driver { line: Arc::clone(&line), member, draining: false, keepalive, timer: None };
-    poll_fn(|cx| driver.poll(&mut connection, &flusher, cx)).await;
+    }
+    if let Some(silence) = listen.keepalive {
+        server.keep_alive(silence, listen.keepalive_timeout);
+    }
+    let mut driver = Driver { line: Arc::clone(&line), member, draining: false, timer: None };
+    poll_fn(|cx| driver.poll(&mut server, cx)).await;
 }
 
-fn http2(listen: &Listen) -> h2::server::Builder {
-    let streams = listen.max_streams.max(1);
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .max_concurrent_streams(streams)
-        .max_frame_size(64 << 10)
-        .max_header_list_size(listen.max_headers)
-        .max_send_buffer_size(256 << 10)
-        // Streams of small messages are legal however slowly they are read: the windows bound them.
-        .data_frame_budget(usize::MAX >> 1)
-        // A client may cancel all its calls at once, and send on for a while where it was answered early.
-        .max_pending_accept_reset_streams(streams as usize)
-        .max_concurrent_reset_streams(streams as usize);
-    builder
+fn config(listen: &Listen) -> Config {
+    Config {
+        window: WINDOWS.0,
+        connection_window: WINDOWS.1,
+        max_frame: 64 << 10,
+        max_streams: listen.max_streams.max(1),
+        max_headers: listen.max_headers as usize,
+    }
 }
 
 struct Driver<'a> {
     line: Arc<Line>,
     member: &'a mut Membership,
     draining: bool,
-    keepalive: Option<Keepalive>,
     /// For the deadlines.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Driver<'_> {
-    /// One turn; what it has to say leaves in one write. Ready when the connection is at its end.
-    fn poll<IO, S>(
-        &mut self,
-        connection: &mut Connection<IO, Bytes>,
-        flusher: &Flusher<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-        S: AsyncWrite + Unpin,
-    {
-        let step = self.step(connection, cx);
-        match flusher.poll_flush(cx) {
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            _ => step,
-        }
-    }
-
-    fn step<IO>(&mut self, connection: &mut Connection<IO, Bytes>, cx: &mut Context<'_>) -> Poll<()>
+    /// One turn. Ready when the connection is at its end.
+    fn poll<IO>(&mut self, server: &mut Server<IO>, cx: &mut Context<'_>) -> Poll<()>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let counters = &self.line.shared.counters;
         match self.member.phase(cx.waker()) {
             Phase::Serving => {}
             Phase::Draining if self.draining => {}
             Phase::Draining => {
                 self.draining = true;
-                connection.graceful_shutdown();
+                server.go_away();
             }
             Phase::Aborted => {
-                connection.abrupt_shutdown(Reason::NO_ERROR);
+                server.cut();
                 // One chance for the GOAWAY to leave.
-                let _ = connection.poll_closed(cx);
+                let _ = server.poll(cx, drop);
                 return Poll::Ready(());
             }
         }
-        loop {
-            match connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    let line = Arc::clone(&self.line);
-                    if web::is_for(&line.listen.settings, request.method(), request.headers()) {
-                        tokio::spawn(web::over_http2(line, request, respond));
-                    } else {
-                        // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were
-                        // copied for a call of 100 bytes, 19 KB were that.
-                        tokio::spawn(Box::pin(forward(line, request, respond)));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    if !error.is_io() && !error.is_remote() {
+        let line = &self.line;
+        let polled = server.poll(cx, |request| {
+            let line = Arc::clone(line);
+            if web::is_for(&line.listen.settings, request.method(), request.headers()) {
+                tokio::spawn(web::over_http2(line, request));
+            } else {
+                // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were copied
+                // for a call of 100 bytes, 19 KB were that.
+                tokio::spawn(Box::pin(forward(line, request)));
+            }
+        });
+        let counters = &line.shared.counters;
+        let Tally { too_long, malformed, refused } = server.tally();
+        for (counter, count) in [
+            (&counters.headers_too_long, too_long),
+            (&counters.malformed, malformed),
+            (&counters.streams_refused, refused),
+        ] {
+            counter.fetch_add(count, Relaxed);
+        }
+        match polled {
+            Poll::Ready(ended) => {
+                match ended {
+                    Ended::Over => {}
+                    Ended::Fault(why) => {
+                        tracing::debug!(peer = %line.peer, why, "a client breaks the rules of HTTP/2");
                         Counters::add(&counters.protocol_errors);
                     }
-                    return Poll::Ready(());
+                    Ended::Silent => Counters::add(&counters.keepalive_timeouts),
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                line.deadlines.poll(&mut self.timer, cx);
+                Poll::Pending
             }
         }
-        self.line.deadlines.poll(&mut self.timer, cx);
-        if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll(cx).is_ready()
-        {
-            Counters::add(&counters.keepalive_timeouts);
-            return Poll::Ready(());
-        }
-        Poll::Pending
     }
 }

@@ -7,20 +7,17 @@
 //! What goes wrong before the head of the answer has been passed on is told to the caller, who may try elsewhere. After
 //! that the caller ends the stream in a way that no client takes for a whole answer.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream, SendStream};
+use h2::Reason;
 use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 
-use super::client::{Answer, Client};
-use super::upstream::pool::Place;
+use super::client::Client;
+use super::http2::{self, Error, Onward, Shut, Stream};
 use crate::client::answer;
 use crate::status;
-use crate::transport::connection;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ pub(super) enum End {
     /// The backend failed before an answer began.
     Failed(Failure),
     /// The answer is not gRPC, where it had to be. Nothing has been passed on.
-    Foreign(Box<http::response::Parts>, RecvStream),
+    Foreign(Box<http::response::Parts>),
 }
 
 /// Why there is no answer, or no whole one.
@@ -59,14 +56,14 @@ pub(super) enum FailureKind {
 }
 
 impl Failure {
-    fn new(place: &Place, error: &h2::Error, doing: &str) -> Self {
-        let reset = error.reason().filter(|_| error.is_reset() && error.is_remote());
-        let kind = if connection::unprocessed(error) {
+    fn new(error: &Error, doing: &str) -> Self {
+        let reset = error.reset();
+        let kind = if error.is_unprocessed() {
             FailureKind::Unprocessed(reset)
         } else {
             reset.map_or(FailureKind::Cut, FailureKind::Reset)
         };
-        Self { status: place.connection.explain(error, doing), kind }
+        Self { status: error.status(doing), kind }
     }
 
     fn no_status() -> Self {
@@ -101,62 +98,68 @@ enum Sent {
 
 /// An attempt: the request is on its way to one backend.
 pub(super) struct Exchange {
-    response: Option<ResponseFuture>,
-    to_server: SendStream<Bytes>,
+    backend: Stream,
+    /// The request's head has left: it may have to wait until the backend takes more streams.
+    begun: bool,
+    /// The request has left whole, or the backend takes no more of it.
     sent: bool,
     /// What earlier attempts have read, and this one has still to send; the first piece comes last.
     again: Vec<Bytes>,
     request: Bytes,
     /// Whether the client's window opens as `request` is taken.
     weighs: bool,
-    from_server: Option<RecvStream>,
+    /// The head of the answer has come.
+    has_head: bool,
     answer: Bytes,
     /// The status, where the head of the answer had it.
     code: Option<Code>,
     answered: bool,
     retry_on: Vec<Code>,
-    place: Place,
 }
 
 impl Exchange {
     /// Sends the head of the request. `retry_on` are the statuses that the caller would like to try again.
     pub(super) fn start(
-        mut place: Place,
-        head: http::Request<()>,
+        place: &http2::Client,
+        head: &Onward<'_>,
         client: &Client,
         retry_on: Vec<Code>,
     ) -> Result<Self, Failure> {
         let mut again = client.kept();
         again.reverse();
         let ends = again.is_empty() && client.ended && client.trailers.is_none();
-        let (response, to_server) = place.send.send_request(head, ends).map_err(|error| {
-            let status = place.connection.explain(&error, "the request was being sent");
+        let backend = place.open(head, ends).map_err(|error| {
+            let status = error.status("the request was being sent");
             Failure { status, kind: FailureKind::Unprocessed(None) }
         })?;
         Ok(Self {
-            response: Some(response),
-            to_server,
+            backend,
+            begun: false,
             sent: ends,
             again,
             request: Bytes::new(),
             weighs: false,
-            from_server: None,
+            has_head: false,
             answer: Bytes::new(),
             code: None,
             answered: false,
             retry_on,
-            place,
         })
     }
 
     /// Whether the head of the answer has come.
     pub(super) fn has_begun(&self) -> bool {
-        self.response.is_none()
+        self.has_head
+    }
+
+    /// A piece of the answer's body, where that is not passed on; none where nothing more comes.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.backend.poll_data(cx).map(|data| data?.ok())
     }
 
     /// Gives the backend's side up.
     pub(super) fn cancel(&mut self) {
-        self.to_server.send_reset(Reason::CANCEL);
+        self.backend.reset(Reason::CANCEL);
     }
 
     /// Takes both directions as far as they go now.
@@ -177,7 +180,7 @@ impl Exchange {
                 end => return Poll::Ready(end),
             }
         }
-        if self.answered && (self.sent || self.to_server.poll_reset(cx).is_ready()) {
+        if self.answered && (self.sent || self.backend.poll_failed(cx).is_ready()) {
             return Poll::Ready(End::Answered(self.code.unwrap_or(Code::Ok)));
         }
         match client.poll_gone(cx) {
@@ -188,11 +191,15 @@ impl Exchange {
 
     /// To the backend of a call it is always a cancellation; else it hears what the client said.
     fn gone(&mut self, reason: Option<Reason>) -> Poll<End> {
-        self.to_server.send_reset(reason.unwrap_or(Reason::CANCEL));
+        self.backend.reset(reason.unwrap_or(Reason::CANCEL));
         Poll::Ready(End::ClientGone)
     }
 
     fn poll_request(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Sent> {
+        if !self.begun {
+            ready!(self.backend.poll_begun(cx));
+            self.begun = true;
+        }
         loop {
             if self.request.is_empty() {
                 match self.again.pop() {
@@ -202,101 +209,78 @@ impl Exchange {
                     }
                     None if client.ended => {
                         // A backend that has reset the stream does not need the end.
-                        let _ = match client.trailers.clone() {
-                            Some(trailers) => self.to_server.send_trailers(trailers),
-                            None => self.to_server.send_data(Bytes::new(), true),
+                        let _ = match &client.trailers {
+                            Some(trailers) => self.backend.send_trailers(trailers),
+                            None => self.backend.end(),
                         };
                         return Poll::Ready(Sent::Done);
                     }
-                    None => {
-                        match ready!(client.body.poll_data(cx)) {
-                            Some(Ok(data)) => {
-                                client.received += data.len() as u64;
-                                client.ended = client.body.is_end_stream();
-                                self.weighs = !client.keep(&data);
-                                self.request = data;
+                    None => match ready!(client.stream.poll_data(cx)) {
+                        Some(Ok(data)) => {
+                            client.received += data.len() as u64;
+                            client.ended = client.stream.is_read();
+                            self.weighs = !client.keep(&data);
+                            self.request = data;
+                        }
+                        Some(Err(_)) => return Poll::Ready(Sent::Gone),
+                        None => match ready!(client.stream.poll_trailers(cx)) {
+                            Ok(trailers) => {
+                                client.trailers = trailers;
+                                client.ended = true;
+                                continue;
                             }
-                            Some(Err(_)) => return Poll::Ready(Sent::Gone),
-                            None => match ready!(client.body.poll_trailers(cx)) {
-                                Ok(trailers) => {
-                                    client.trailers = trailers;
-                                    client.ended = true;
-                                }
-                                Err(_) => return Poll::Ready(Sent::Gone),
-                            },
-                        }
-                        if self.request.is_empty() {
-                            continue;
-                        }
-                    }
+                            Err(_) => return Poll::Ready(Sent::Gone),
+                        },
+                    },
                 }
             }
-            let Some(room) = ready!(poll_room(&mut self.to_server, self.request.len(), cx)) else {
+            let ends = client.ended && client.trailers.is_none() && self.again.is_empty();
+            let Ok(taken) = ready!(self.backend.poll_send(&mut self.request, ends, cx)) else {
                 // The backend takes no more; its answer, or its error, is still to come.
                 return Poll::Ready(Sent::Done);
             };
-            let piece = self.request.split_to(room.min(self.request.len()));
-            let taken = piece.len();
-            let ends =
-                client.ended && client.trailers.is_none() && self.request.is_empty() && self.again.is_empty();
-            if self.to_server.send_data(piece, ends).is_err() {
-                return Poll::Ready(Sent::Done);
-            }
             if self.weighs {
                 client.release(taken);
             }
-            if ends {
+            if ends && self.request.is_empty() {
                 return Poll::Ready(Sent::Done);
             }
         }
     }
 
     fn poll_answer(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<End> {
-        if self.response.is_some()
+        if !self.has_head
             && let Some(end) = ready!(self.poll_head(client, cx))
         {
             return Poll::Ready(end);
         }
-        let (Some(from_server), Answer::Begun(to_client)) = (&mut self.from_server, &mut client.answer)
-        else {
-            return Poll::Pending;
-        };
         // Of a call the end is known only with its status.
         let may_end = !client.is_grpc || self.code.is_some();
         loop {
             if self.answer.is_empty() {
-                match ready!(from_server.poll_data(cx)) {
+                match ready!(self.backend.poll_data(cx)) {
                     Some(Ok(data)) => self.answer = data,
                     Some(Err(error)) => {
-                        let failure = Failure::new(&self.place, &error, "the answer was being read");
+                        let failure = Failure::new(&error, "the answer was being read");
                         return Poll::Ready(End::Broken(failure, HeaderMap::new()));
                     }
                     None => break,
                 }
-                if self.answer.is_empty() {
-                    continue;
-                }
             }
-            let Some(room) = ready!(poll_room(to_client, self.answer.len(), cx)) else {
+            let ends = may_end && self.backend.is_read();
+            let Ok(taken) = ready!(client.stream.poll_send(&mut self.answer, ends, cx)) else {
                 return self.gone(None);
             };
-            let piece = self.answer.split_to(room.min(self.answer.len()));
-            let taken = piece.len();
-            let ends = may_end && self.answer.is_empty() && from_server.is_end_stream();
-            if to_client.send_data(piece, ends).is_err() {
-                return self.gone(None);
-            }
             client.returned += taken as u64;
-            // Fails only where more is given back than was received.
-            let _ = from_server.flow_control().release_capacity(taken);
-            if ends {
+            self.backend.release(taken);
+            if ends && self.answer.is_empty() {
                 return Poll::Ready(End::Answered(self.code.unwrap_or(Code::Ok)));
             }
         }
-        let trailers = match ready!(from_server.poll_trailers(cx)) {
+        let trailers = match ready!(self.backend.poll_trailers(cx)) {
             Ok(trailers) => trailers,
             Err(error) => {
-                let failure = Failure::new(&self.place, &error, "the trailers were being read");
+                let failure = Failure::new(&error, "the trailers were being read");
                 return Poll::Ready(End::Broken(failure, HeaderMap::new()));
             }
         };
@@ -306,35 +290,32 @@ impl Exchange {
         }
         // A client that has gone needs no end.
         let _ = match trailers {
-            Some(trailers) => to_client.send_trailers(trailers),
-            None => to_client.send_data(Bytes::new(), true),
+            Some(trailers) => client.stream.send_trailers(&trailers),
+            None => client.stream.end(),
         };
         Poll::Ready(End::Answered(code.unwrap_or(Code::Ok)))
     }
 
     /// Ready with nothing once the head has been passed on and more is to come.
     fn poll_head(&mut self, client: &mut Client, cx: &mut Context<'_>) -> Poll<Option<End>> {
-        let (Some(response), Answer::Fresh(respond)) = (&mut self.response, &mut client.answer) else {
-            return Poll::Ready(None);
-        };
-        while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+        let polled = self.backend.poll_head(cx);
+        while let Some(interim) = self.backend.interim() {
             // What cannot be passed on is no loss: the answer itself comes later.
-            let _ = respond.send_informational(interim);
+            let _ = client.stream.respond(interim.status(), interim.headers(), false);
             client.interim = true;
         }
-        let response = match ready!(Pin::new(response).poll(cx)) {
-            Ok(response) => response,
+        let head = match ready!(polled) {
+            Ok(head) => head,
             Err(error) => {
-                let failure = Failure::new(&self.place, &error, "the answer was awaited");
+                let failure = Failure::new(&error, "the answer was awaited");
                 return Poll::Ready(Some(End::Failed(failure)));
             }
         };
-        self.response = None;
-        let (head, body) = response.into_parts();
-        let ends = body.is_end_stream();
+        self.has_head = true;
+        let ends = self.backend.is_read();
         if client.is_grpc {
             if !answer::is_grpc(&head) {
-                return Poll::Ready(Some(End::Foreign(Box::new(head), body)));
+                return Poll::Ready(Some(End::Foreign(Box::new(head))));
             }
             self.code = code_of(&head.headers);
             match self.code {
@@ -349,37 +330,14 @@ impl Exchange {
         } else if !head.status.is_success() && !head.status.is_redirection() {
             self.code = Some(status::code_of_http(head.status));
         }
-        client.status = Some(head.status);
-        Poll::Ready(match respond.send_response(Response::from_parts(head, ()), ends) {
-            Ok(_) if ends => Some(End::Answered(self.code.unwrap_or(Code::Ok))),
-            Ok(stream) => {
-                client.begun(stream);
-                self.from_server = Some(body);
-                None
-            }
-            Err(_) => {
-                self.to_server.send_reset(Reason::CANCEL);
+        Poll::Ready(match client.begin(head.status, &head.headers, ends) {
+            Ok(()) if ends => Some(End::Answered(self.code.unwrap_or(Code::Ok))),
+            Ok(()) => None,
+            Err(Shut) => {
+                self.backend.reset(Reason::CANCEL);
                 Some(End::ClientGone)
             }
         })
-    }
-}
-
-/// How much `stream` takes now, at most `wanted`; `None` where it takes nothing any more.
-pub(super) fn poll_room(
-    stream: &mut SendStream<Bytes>,
-    wanted: usize,
-    cx: &mut Context<'_>,
-) -> Poll<Option<usize>> {
-    stream.reserve_capacity(wanted);
-    loop {
-        match stream.capacity() {
-            0 => match ready!(stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(None),
-            },
-            room => return Poll::Ready(Some(room)),
-        }
     }
 }
 

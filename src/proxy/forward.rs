@@ -7,16 +7,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use h2::RecvStream;
-use h2::server::SendResponse;
-use http::uri::Scheme;
 use http::{HeaderMap, Request, StatusCode};
 use tonic::{Code, Status};
 
 use super::client::Client;
 use super::downstream::Line;
 use super::exchange::{End, Exchange, Failure, FailureKind};
+use super::http2::Stream;
 use super::metrics::Counters;
 use super::route::{Path, Route};
 use super::settings::Balance;
@@ -133,15 +130,15 @@ enum Verdict {
 }
 
 /// Forwards one request of a client's connection.
-pub(super) async fn forward(line: Arc<Line>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+pub(super) async fn forward(line: Arc<Line>, request: Request<Stream>) {
     let began = Instant::now();
     let shared = &line.shared;
     Counters::add(&shared.counters.requests);
     let _open = Held::new(&shared.counters.requests_open);
-    let (mut head, body) = request.into_parts();
+    let (mut head, stream) = request.into_parts();
     let content_type = head.headers.get(http::header::CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|t| codec::is_grpc(t.as_bytes()));
-    let mut client = Client::new(body, respond, is_grpc);
+    let mut client = Client::new(stream, is_grpc);
 
     let route = match choose(&line, &head, is_grpc) {
         Ok(route) => route,
@@ -239,7 +236,6 @@ async fn attempts(
     let group = &route.group;
     let counters = &line.shared.counters;
     let service = Path::parse(head.uri.path()).filter(|_| client.is_grpc).map(|path| path.service);
-    let scheme = if group.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     loop {
         let member = {
             let members = group.members();
@@ -283,8 +279,8 @@ async fn attempts(
             }
         };
         let sent_at = limit.deadline().filter(|_| client.is_grpc);
-        let Some(onward) = headers::onward(head, scheme.clone(), route.settings.authority.as_ref(), sent_at)
-        else {
+        let authority = route.settings.authority.as_ref();
+        let Some(onward) = headers::onward(head, group.tls.is_some(), authority, sent_at) else {
             return (Verdict::Status(refuse::no_authority()), Some(Arc::clone(&member)));
         };
         tries.sent += 1;
@@ -295,8 +291,9 @@ async fn attempts(
             _ => Vec::new(),
         };
         let started = Instant::now();
-        let end = match Exchange::start(place, onward, client, retry_on) {
-            Ok(mut exchange) => run(&mut exchange, client, limit, started, route, &member).await,
+        let mut exchange = None;
+        let end = match Exchange::start(&place, &onward, client, retry_on) {
+            Ok(begun) => run(exchange.insert(begun), client, limit, started, route, &member).await,
             Err(failure) => Ok(End::Failed(failure)),
         };
         let failure = match end {
@@ -315,9 +312,13 @@ async fn attempts(
                 blame(route, &member, &failure, counters);
                 return (Verdict::Broken(failure, trailers), Some(Arc::clone(&member)));
             }
-            Ok(End::Foreign(head, body)) => {
+            Ok(End::Foreign(head)) => {
                 Counters::add(&counters.not_grpc);
-                return match limit.wait(client, answer::foreign(&head, body)).await {
+                let body = |cx: &mut Context<'_>| match &mut exchange {
+                    Some(exchange) => exchange.poll_body(cx),
+                    None => Poll::Ready(None),
+                };
+                return match limit.wait(client, answer::foreign_by(&head, body)).await {
                     Ok(status) => (Verdict::Status(status), Some(Arc::clone(&member))),
                     Err(Stop::Late) => (Verdict::Late, Some(Arc::clone(&member))),
                     Err(Stop::Gone) => (Verdict::Gone, Some(Arc::clone(&member))),
@@ -419,14 +420,14 @@ fn finish(
         }
         Verdict::Late => {
             Counters::add(&counters.deadlines);
-            let begun = matches!(client.answer, super::client::Answer::Begun(_));
+            let begun = client.begun;
             let status = refuse::late(begun);
             client.finish(&status, http_status(status.code()), None, HeaderMap::new());
             said = Some(status.message().to_owned());
             status.code()
         }
         Verdict::Failed(Failure { status, kind: FailureKind::Refusal(response) }) => {
-            client.pass(*response);
+            client.pass(&response);
             status.code()
         }
         Verdict::Failed(failure) => {

@@ -1,9 +1,11 @@
 //! The head of a request on its way to a backend.
 
+use http::header::HOST;
 use http::request::Parts;
-use http::uri::{Authority, Scheme, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::http2::Onward;
 use super::settings::Forwarded;
 use super::trace;
 use crate::deadline::{Deadline, format_timeout};
@@ -27,37 +29,31 @@ pub(super) const HOP_BY_HOP: [&str; 7] = [
 
 /// The head as it is sent on: scheme and authority are the backend's, everything else is the client's.
 ///
-/// `deadline` replaces `grpc-timeout` by what is left of it, rounded up.
-pub(super) fn onward(
-    head: &Parts,
-    scheme: Scheme,
-    authority: Option<&Authority>,
+/// `deadline` replaces `grpc-timeout` by what is left of it, rounded up. None where nobody says which host is meant.
+pub(super) fn onward<'a>(
+    head: &'a Parts,
+    https: bool,
+    authority: Option<&'a Authority>,
     deadline: Option<Deadline>,
-) -> Option<Request<()>> {
-    let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(scheme);
-    uri.authority = authority.or(head.uri.authority()).cloned();
-    uri.path_and_query = head.uri.path_and_query().cloned();
-    if uri.authority.is_none() {
-        // A client may name the host in the old way; without either there is no request to make of it.
-        let host = head.headers.get(http::header::HOST)?;
-        uri.authority = Authority::try_from(host.as_bytes()).ok();
-    }
-    let mut request = Request::new(());
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = Uri::from_parts(uri).ok()?;
-    *request.version_mut() = Version::HTTP_2;
-    let headers = request.headers_mut();
-    *headers = head.headers.clone();
-    if authority.is_some() {
-        headers.remove(http::header::HOST);
-    }
-    if let Some(deadline) = deadline
-        && let Ok(value) = HeaderValue::try_from(format_timeout(deadline.remaining()))
-    {
-        headers.insert(&GRPC_TIMEOUT, value);
-    }
-    Some(request)
+) -> Option<Onward<'a>> {
+    let named = match authority.or(head.uri.authority()) {
+        Some(authority) => authority.as_str(),
+        None => {
+            // A client may name the host in the old way; without either there is no request to make of it.
+            let host = head.headers.get(HOST)?.to_str().ok()?;
+            Authority::try_from(host).is_ok().then_some(host)?
+        }
+    };
+    let timeout = deadline.and_then(|left| HeaderValue::try_from(format_timeout(left.remaining())).ok());
+    Some(Onward {
+        method: &head.method,
+        https,
+        authority: named,
+        path: head.uri.path_and_query()?.as_str(),
+        headers: &head.headers,
+        without: authority.map(|_| HOST),
+        instead: timeout.map(|timeout| (GRPC_TIMEOUT.clone(), timeout)),
+    })
 }
 
 /// Says who the client is, where that is wanted, and gives the request a name. What was said before stays in front.
@@ -104,6 +100,7 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
     use std::time::Duration;
 
     fn head(uri: &str, headers: &[(&'static str, &str)]) -> Parts {
@@ -120,24 +117,24 @@ mod tests {
             "https://front:1/a.B/C?x=%20",
             &[("te", "trailers"), ("k-bin", "AA"), ("grpc-timeout", "5S")],
         );
-        let sent = onward(&head, Scheme::HTTP, None, None).unwrap();
-        assert_eq!(sent.uri().to_string(), "http://front:1/a.B/C?x=%20");
-        assert_eq!(*sent.headers(), head.headers);
+        let sent = onward(&head, false, None, None).unwrap();
+        assert_eq!((sent.https, sent.authority, sent.path), (false, "front:1", "/a.B/C?x=%20"));
+        assert!(sent.without.is_none() && sent.instead.is_none() && *sent.headers == head.headers);
         let left = Some(Deadline::after(Duration::from_secs(1)));
-        let sent = onward(&head, Scheme::HTTPS, Some(&Authority::from_static("inner")), left).unwrap();
-        assert_eq!(sent.uri().to_string(), "https://inner/a.B/C?x=%20");
-        let timeout = sent.headers()["grpc-timeout"].as_bytes();
-        assert!(crate::deadline::parse_timeout(timeout).unwrap() <= Duration::from_millis(1001));
+        let inner = Authority::from_static("inner");
+        let sent = onward(&head, true, Some(&inner), left).unwrap();
+        assert_eq!((sent.https, sent.authority, sent.path), (true, "inner", "/a.B/C?x=%20"));
+        let (name, timeout) = sent.instead.unwrap();
+        assert!(name == "grpc-timeout" && sent.without.unwrap() == "host");
+        assert!(crate::deadline::parse_timeout(timeout.as_bytes()).unwrap() <= Duration::from_millis(1001));
     }
 
     #[test]
     fn the_host_header_stands_for_a_missing_authority() {
         let with_host = head("/a.B/C", &[("host", "old:7")]);
-        assert_eq!(
-            onward(&with_host, Scheme::HTTP, None, None).unwrap().uri().to_string(),
-            "http://old:7/a.B/C"
-        );
-        assert!(onward(&head("/a.B/C", &[]), Scheme::HTTP, None, None).is_none());
+        assert_eq!(onward(&with_host, false, None, None).unwrap().authority, "old:7");
+        assert!(onward(&head("/a.B/C", &[]), false, None, None).is_none());
+        assert!(onward(&head("/a.B/C", &[("host", "a b")]), false, None, None).is_none());
     }
 
     #[test]

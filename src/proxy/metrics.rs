@@ -94,6 +94,12 @@ counters! {
         unknown_protocol,
         /// Connections that ended by an error of HTTP.
         protocol_errors,
+        /// Requests whose headers are longer than is taken: answered 431.
+        headers_too_long,
+        /// Requests over HTTP/2 that break a rule of HTTP: reset with PROTOCOL_ERROR.
+        malformed,
+        /// Streams beyond what a connection may have at once: reset with REFUSED_STREAM.
+        streams_refused,
         /// Connections cut because a PING was not answered.
         keepalive_timeouts,
         /// Times that accepting failed.

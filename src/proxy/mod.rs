@@ -40,6 +40,7 @@ mod forward;
 mod headers;
 mod health;
 mod http1;
+mod http2;
 mod log;
 mod metrics;
 mod notes;

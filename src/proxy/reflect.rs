@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
 use super::ask::Asking;
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::downstream::Line;
-use super::exchange::poll_room;
 use super::refuse;
 use super::route::Path;
 use super::upstream::{Group, Member};
@@ -74,7 +73,7 @@ pub(super) async fn answer(
         })?,
     };
     let mut deframer = Deframer::new(encoding, MAX_QUESTION);
-    while let Some(data) = in_time(deadline, poll_fn(|cx| client.body.poll_data(cx))).await? {
+    while let Some(data) = in_time(deadline, poll_fn(|cx| client.stream.poll_data(cx))).await? {
         let data = data.map_err(|_| Stop::Gone)?;
         client.received += data.len() as u64;
         client.release(data.len());
@@ -154,40 +153,29 @@ fn different(members: &[Arc<Member>]) -> Vec<&Arc<Member>> {
 
 /// Sends an answer as the client's window allows, after the head where that was not sent yet.
 async fn send(client: &mut Client, mut answer: Bytes) -> Result<(), Stop> {
-    if let Answer::Fresh(respond) = &mut client.answer {
-        let stream = respond.send_response(response(), false).map_err(|_| Stop::Gone)?;
-        client.begun(stream);
-        client.status = Some(StatusCode::OK);
+    if !client.begun {
+        client.begin(StatusCode::OK, &headers(), false).map_err(|_| Stop::Gone)?;
     }
-    let Answer::Begun(stream) = &mut client.answer else { return Err(Stop::Gone) };
     while !answer.is_empty() {
-        let room = poll_fn(|cx| poll_room(stream, answer.len(), cx)).await.ok_or(Stop::Gone)?;
-        let piece = answer.split_to(room.min(answer.len()));
-        client.returned += piece.len() as u64;
-        stream.send_data(piece, false).map_err(|_| Stop::Gone)?;
+        let sent = poll_fn(|cx| client.stream.poll_send(&mut answer, false, cx)).await;
+        client.returned += sent.map_err(|_| Stop::Gone)? as u64;
     }
     Ok(())
 }
 
-fn response() -> Response<()> {
-    let mut response = Response::new(());
-    let kind = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-    response
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers
 }
 
 /// Ends a stream in order. A client that has gone needs no end.
 fn end(client: &mut Client) {
-    match &mut client.answer {
-        Answer::Fresh(respond) => {
-            let mut response = response();
-            status::to_headers(&Status::ok(""), response.headers_mut());
-            let _ = respond.send_response(response, true);
-        }
-        Answer::Begun(stream) => {
-            let mut trailers = HeaderMap::new();
-            status::to_headers(&Status::ok(""), &mut trailers);
-            let _ = stream.send_trailers(trailers);
-        }
-    }
+    let mut end = if client.begun { HeaderMap::new() } else { headers() };
+    status::to_headers(&Status::ok(""), &mut end);
+    let _ = if client.begun {
+        client.stream.send_trailers(&end)
+    } else {
+        client.begin(StatusCode::OK, &end, true)
+    };
 }

@@ -5,15 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::client::SendRequest;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::super::http2::{Client, Config};
 use super::group::Group;
 use super::lock;
 use super::member::Member;
-use crate::transport::connection::{Busy, Connection, Keep};
 use crate::transport::dial::dial;
 use crate::transport::secure::secure;
 use crate::transport::socket::Transport;
@@ -21,13 +19,23 @@ use crate::transport::socket::Transport;
 /// After a failed attempt the next one waits this long at first, and up to the second figure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+/// What one stream may send us before its client has taken any of it, and all streams of a connection together: a few
+/// that nobody reads must not stop the rest.
+const CONFIG: Config = Config {
+    window: 1 << 20,
+    connection_window: 16 << 20,
+    max_frame: 64 << 10,
+    max_streams: 0,
+    max_headers: 1 << 20,
+};
+
 /// The connections.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Pool(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    connections: Vec<Connection>,
+    connections: Vec<Client>,
     /// An attempt that is being made. It tells its end.
     dialing: Option<watch::Receiver<Option<Result<(), NoPlace>>>>,
     /// When the last attempt failed, why, and how long the pause is.
@@ -49,29 +57,21 @@ impl From<String> for NoPlace {
     }
 }
 
-/// A place for one request on a connection.
-#[derive(Debug)]
-pub(in crate::proxy) struct Place {
-    pub(in crate::proxy) send: SendRequest<Bytes>,
-    pub(in crate::proxy) connection: Connection,
-    pub(in crate::proxy) busy: Busy,
-}
-
 impl Pool {
-    /// A place on a connection that stands and has room.
+    /// A connection that stands and has room.
     #[inline]
     fn ready(&self) -> Ready {
         let inner = &mut *lock(&self.0);
         let mut full = 0;
         let mut at = 0;
         while let Some(connection) = inner.connections.get(at) {
-            let Some(send) = connection.sender() else {
+            if !connection.is_open() {
                 inner.connections.remove(at);
                 continue;
-            };
-            if connection.calls() < send.current_max_send_streams() {
-                let busy = connection.busy();
-                return Ready::Place(Place { send, connection: connection.clone(), busy });
+            }
+            let (running, most) = connection.load();
+            if running < most {
+                return Ready::Place(connection.clone());
             }
             full += 1;
             at += 1;
@@ -80,21 +80,20 @@ impl Pool {
     }
 
     /// The least busy connection, whether it has room or not: what is too much waits there.
-    fn crowded(&self) -> Option<Place> {
+    fn crowded(&self) -> Option<Client> {
         let inner = lock(&self.0);
-        let connection = inner.connections.iter().min_by_key(|c| c.calls())?;
-        let send = connection.sender()?;
-        Some(Place { send, connection: connection.clone(), busy: connection.busy() })
+        let open = inner.connections.iter().filter(|connection| connection.is_open());
+        open.min_by_key(|connection| connection.running()).cloned()
     }
 
     /// Whether a connection stands that takes requests, be it full or not.
     pub(in crate::proxy) fn stands(&self) -> bool {
-        lock(&self.0).connections.iter().any(|connection| connection.sender().is_some())
+        lock(&self.0).connections.iter().any(Client::is_open)
     }
 
     /// How many connections stand.
     pub(in crate::proxy) fn len(&self) -> usize {
-        lock(&self.0).connections.iter().filter(|connection| connection.sender().is_some()).count()
+        lock(&self.0).connections.iter().filter(|connection| connection.is_open()).count()
     }
 
     /// Why the last attempt failed, where no connection stands since.
@@ -111,14 +110,14 @@ impl Pool {
 }
 
 enum Ready {
-    Place(Place),
+    Place(Client),
     None { full: usize },
 }
 
 impl Member {
     /// A place for a request, at once where a connection has room.
     #[inline]
-    pub(in crate::proxy) fn place_now(&self, worker: usize) -> Option<Place> {
+    pub(in crate::proxy) fn place_now(&self, worker: usize) -> Option<Client> {
         match self.pools.get(worker)?.ready() {
             Ready::Place(place) => Some(place),
             Ready::None { .. } => None,
@@ -135,7 +134,7 @@ pub(in crate::proxy) async fn place(
     group: &std::sync::Arc<Group>,
     member: &std::sync::Arc<Member>,
     worker: usize,
-) -> Result<Place, NoPlace> {
+) -> Result<Client, NoPlace> {
     seek(group, member, worker, true).await
 }
 
@@ -148,7 +147,7 @@ pub(in crate::proxy) async fn place_at_once(
     group: &std::sync::Arc<Group>,
     member: &std::sync::Arc<Member>,
     worker: usize,
-) -> Result<Place, NoPlace> {
+) -> Result<Client, NoPlace> {
     seek(group, member, worker, false).await
 }
 
@@ -157,7 +156,7 @@ async fn seek(
     member: &std::sync::Arc<Member>,
     worker: usize,
     rests: bool,
-) -> Result<Place, NoPlace> {
+) -> Result<Client, NoPlace> {
     let Some(pool) = member.pools.get(worker) else {
         return Err("there is no such worker".to_owned().into());
     };
@@ -261,23 +260,16 @@ async fn establish(
     member: &Member,
 ) -> Result<
     (
-        Connection,
+        Client,
         impl Future<Output = ()> + Send + 'static + use<>,
         Option<(std::net::SocketAddr, std::net::SocketAddr)>,
     ),
     NoPlace,
 > {
-    let (socket, address) = dial(std::slice::from_ref(&member.found.address)).await?;
+    let (socket, _) = dial(std::slice::from_ref(&member.found.address)).await?;
     let ends = socket.ends();
     let settings = &group.settings;
-    let keep = Keep {
-        keepalive: settings.keepalive,
-        keepalive_timeout: settings.keepalive_timeout,
-        without_calls: false,
-        max_pings: 0,
-        idle: None,
-        max_headers: 1 << 20,
-    };
+    let keepalive = settings.keepalive.map(|silence| (silence, settings.keepalive_timeout));
     let stream = match &group.tls {
         None => Transport::Plain(socket),
         Some(tls) => {
@@ -285,7 +277,7 @@ async fn establish(
         }
     };
     group.counters.connections.fetch_add(1, Relaxed);
-    let made = Connection::new(stream, address.peer(), keep).await;
+    let made = Client::connect(stream, CONFIG, keepalive).await;
     let (connection, drive) = made.map_err(|why| NoPlace { why, foreign: true })?;
     Ok((connection, drive, ends))
 }

@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -15,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::proxy::downstream::Line;
 use crate::proxy::forward::forward;
+use crate::proxy::http2::{Config, Server};
 
 /// How much is on its way between the two ends.
 const WIRE: usize = 64 << 10;
@@ -59,25 +59,19 @@ async fn open(line: &Arc<Line>) -> Result<SendRequest<Bytes>, h2::Error> {
 }
 
 async fn serve(far: DuplexStream, line: Arc<Line>) {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
+    let config = Config {
+        window: WINDOWS.0,
+        connection_window: WINDOWS.1,
+        max_frame: 16 << 10,
+        max_streams: 1 << 20,
         // The client's head was measured where it came in.
-        .max_header_list_size(16 << 20)
-        .data_frame_budget(usize::MAX >> 1);
-    let Ok(mut connection) = builder.handshake::<_, Bytes>(far).await else { return };
+        max_headers: 16 << 20,
+    };
+    let mut server = Server::new(far, config);
     let mut timer = None;
     poll_fn(|cx| {
-        loop {
-            line.deadlines.poll(&mut timer, cx);
-            match ready!(connection.poll_accept(cx)) {
-                Some(Ok((request, respond))) => {
-                    tokio::spawn(Box::pin(forward(Arc::clone(&line), request, respond)));
-                }
-                Some(Err(_)) | None => return Poll::Ready(()),
-            }
-        }
+        line.deadlines.poll(&mut timer, cx);
+        server.poll(cx, |request| drop(tokio::spawn(Box::pin(forward(Arc::clone(&line), request)))))
     })
     .await;
 }

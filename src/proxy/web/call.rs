@@ -172,7 +172,7 @@ async fn request(
 }
 
 /// How much `to` takes now, at most `wanted`; `None` where it takes nothing any more.
-pub(super) async fn room(to: &mut SendStream<Bytes>, wanted: usize) -> Option<usize> {
+async fn room(to: &mut SendStream<Bytes>, wanted: usize) -> Option<usize> {
     to.reserve_capacity(wanted);
     while to.capacity() == 0 {
         poll_fn(|cx| to.poll_capacity(cx)).await?.ok()?;

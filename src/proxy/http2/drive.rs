@@ -1,0 +1,150 @@
+//! Between a connection and its socket: reads, and writes what there is to say once a turn.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use std::future::Future as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+
+use super::core::{Core, STALL, Shared, Tally};
+use super::error::{Error, Fault};
+use super::receive::Begun;
+use crate::tls;
+
+/// How much is read at once: at first, and where as much as that comes.
+const READ: (usize, usize) = (16 << 10, 64 << 10);
+
+/// After this much a turn ends, so that those who got something get to work.
+const TURN: usize = 256 << 10;
+
+/// After so many requests, likewise.
+const REQUESTS: usize = 128;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(in crate::proxy) enum End {
+    /// In order, or the peer closed it.
+    Over,
+    Broken(Arc<str>),
+    /// The peer broke the rules.
+    Fault(Fault),
+}
+
+/// The side of the task that drives a connection.
+#[derive(Debug)]
+pub(super) struct Drive<IO> {
+    io: IO,
+    input: BytesMut,
+    read: usize,
+    shared: Arc<Shared>,
+    /// How often something came.
+    pub(super) heard: u64,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
+    pub(super) fn new(io: IO, shared: Arc<Shared>) -> Self {
+        Self { io, input: BytesMut::new(), read: READ.0, shared, heard: 0 }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn is_greeted(&self) -> bool {
+        self.shared.lock().greeted
+    }
+
+    pub(super) fn is_prefaced(&self) -> bool {
+        self.shared.lock().prefaced
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        std::mem::take(&mut self.shared.lock().tally)
+    }
+
+    /// Ends all streams.
+    pub(super) fn end(&self, error: Error) {
+        self.shared.lock().end(error);
+    }
+
+    /// One turn: takes what has come, and writes what there is to say. Requests that begin are put into `begun`. Ready
+    /// when the connection is over; all of its streams have ended then.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, begun: &mut Vec<Begun>) -> Poll<End> {
+        let shared = Arc::clone(&self.shared);
+        let core = &mut *shared.lock();
+        core.driven_by(cx);
+        let mut end = self.listen(core, cx, begun);
+        match core.out.poll_flush(&mut self.io, cx) {
+            Poll::Ready(Ok(())) => core.wake_waiting(),
+            Poll::Ready(Err(error)) => end = end.or(Some(broken(&error))),
+            Poll::Pending => {}
+        }
+        if end.is_none() && core.is_done() && core.out.is_empty() {
+            // Whatever it says to that, there is nothing more to say.
+            let _ = ready!(std::pin::Pin::new(&mut self.io).poll_shutdown(cx));
+            end = Some(End::Over);
+        }
+        let Some(end) = end else { return Poll::Pending };
+        core.end(match &end {
+            End::Over => Error::Ended,
+            End::Broken(why) => Error::Broken(Arc::clone(why)),
+            End::Fault(fault) => Error::Closed(fault.reason),
+        });
+        Poll::Ready(end)
+    }
+
+    /// Reads as long as something comes.
+    fn listen(&mut self, core: &mut Core, cx: &mut Context<'_>, begun: &mut Vec<Begun>) -> Option<End> {
+        let mut taken = 0;
+        loop {
+            // A peer that does not read what it asked for is not listened to.
+            if core.out.len() >= STALL {
+                match core.out.poll_flush(&mut self.io, cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Some(broken(&error)),
+                    Poll::Pending => return None,
+                }
+            }
+            if taken >= TURN || begun.len() >= REQUESTS {
+                cx.waker().wake_by_ref();
+                return None;
+            }
+            self.input.reserve(self.read);
+            let length = match pin!(self.io.read_buf(&mut self.input)).poll(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Some(End::Over),
+                Poll::Ready(Ok(length)) => length,
+                Poll::Ready(Err(error)) => {
+                    // With TLS 1.3 a server refuses our certificate when the handshake is over for us.
+                    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+                        core.complaint.get_or_insert_with(|| tls::explain(&error).into());
+                    }
+                    return Some(broken(&error));
+                }
+            };
+            self.heard += 1;
+            taken += length;
+            match core.receive(&mut self.input, begun) {
+                Ok(missing) => {
+                    let most = if length >= self.read { READ.1 } else { READ.0 };
+                    self.read = missing.max(most);
+                }
+                Err(fault) => {
+                    core.fault(fault);
+                    return Some(End::Fault(fault));
+                }
+            }
+        }
+        if self.input.is_empty() && core.streams.all() == 0 {
+            self.input = BytesMut::new();
+        }
+        None
+    }
+}
+
+fn broken(error: &io::Error) -> End {
+    End::Broken(error.to_string().into())
+}
