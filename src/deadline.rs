@@ -12,7 +12,12 @@ const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 10);
 impl Deadline {
     /// The deadline `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
-        Self(Instant::now() + timeout.min(FOREVER))
+        Self::at(Instant::now(), timeout)
+    }
+
+    /// The deadline `timeout` from `start`.
+    pub fn at(start: Instant, timeout: Duration) -> Self {
+        Self(start + timeout.min(FOREVER))
     }
 
     /// How long there is left; zero once the deadline has passed.
@@ -44,16 +49,22 @@ impl Deadline {
 /// Follows the gRPC over HTTP/2 specification, "Timeout". The span is rounded up, so that the
 /// server never gives up before the client does.
 pub fn format_timeout(span: Duration) -> String {
-    const MAX: u128 = 99_999_999;
-    let nanos = span.as_nanos();
-    for (unit, size) in [('n', 1u128), ('u', 1_000), ('m', 1_000_000), ('S', 1_000_000_000)] {
+    let (value, unit) = shortest(span);
+    format!("{value}{unit}")
+}
+
+/// The number and the unit of a `grpc-timeout` value.
+pub(crate) fn shortest(span: Duration) -> (u64, char) {
+    const MAX: u64 = 99_999_999;
+    // Beyond 584 years it makes no difference.
+    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    for (unit, size) in [('n', 1), ('u', 1_000), ('m', 1_000_000), ('S', 1_000_000_000)] {
         let value = nanos.div_ceil(size);
         if value <= MAX {
-            return format!("{value}{unit}");
+            return (value, unit);
         }
     }
-    let hours = nanos.div_ceil(3_600_000_000_000);
-    format!("{}H", hours.min(MAX))
+    (nanos.div_ceil(3_600_000_000_000).min(MAX), 'H')
 }
 
 /// Reads a `grpc-timeout` value. `None` where it is not one.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use tonic::Status;
@@ -23,15 +24,17 @@ const QUOTED: usize = 128;
 /// How long a foreign body is waited for: it only makes the message better.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 /// Whether the head of an answer is gRPC's.
 pub fn is_grpc(head: &Parts) -> bool {
     let content_type = head.headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
     let typed = match content_type {
         Some(content_type) => codec::is_grpc(content_type),
         // A trailers-only answer has nothing that would need a type.
-        None => head.headers.contains_key("grpc-status"),
+        None => head.headers.contains_key(&GRPC_STATUS),
     };
-    typed && (head.status.is_success() || head.headers.contains_key("grpc-status"))
+    typed && (head.status.is_success() || head.headers.contains_key(&GRPC_STATUS))
 }
 
 /// The status for an answer that is not gRPC: names HTTP status and type, quotes the body's beginning.

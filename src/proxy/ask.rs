@@ -16,7 +16,6 @@ use super::upstream::pool::place_at_once;
 use super::upstream::{Group, Member};
 use crate::client::answer;
 use crate::codec::{Deframer, Encoding, frame};
-use crate::deadline::format_timeout;
 use crate::discovery::Unary;
 use crate::status;
 
@@ -52,9 +51,6 @@ impl Asking<'_> {
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         let agent = concat!("viaduct-proxy/", env!("CARGO_PKG_VERSION"));
         headers.insert(http::header::USER_AGENT, HeaderValue::from_static(agent));
-        if let Ok(timeout) = HeaderValue::try_from(format_timeout(self.timeout)) {
-            headers.insert("grpc-timeout", timeout);
-        }
         // A socket in the file system has no name that could stand there.
         let authority = Authority::try_from(self.member.found.authority.as_str());
         let head = Onward {
@@ -64,7 +60,7 @@ impl Asking<'_> {
             path,
             headers: &headers,
             without: None,
-            instead: None,
+            timeout: Some(self.timeout),
         };
         exchange(place, &head, request).await
     }

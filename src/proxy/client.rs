@@ -98,7 +98,7 @@ impl Client {
     /// Ends a call with `status`: in one frame where nothing was sent, else with trailers, `extra` beside it. Where
     /// the request is not gRPC it ends with the error `http`, or with a reset.
     pub(super) fn finish(
-        mut self,
+        &mut self,
         status: &Status,
         http: StatusCode,
         reset: Option<Reason>,
@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Passes on an answer that is one frame.
-    pub(super) fn pass(mut self, response: &Response<()>) {
+    pub(super) fn pass(&mut self, response: &Response<()>) {
         // As above.
         let _ = self.stream.respond(response.status(), response.headers(), true);
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -25,7 +25,7 @@ pub(super) enum End {
     /// The answer was passed on, whole. The status is none where the request is not gRPC.
     Answered(Code),
     /// The answer was passed on in part, and cannot go on. The headers are what the backend's trailers had beside.
-    Broken(Failure, HeaderMap),
+    Broken(Box<(Failure, HeaderMap)>),
     /// The client has gone, or reset its stream.
     ClientGone,
     /// The backend failed before an answer began.
@@ -262,7 +262,7 @@ impl Exchange {
                     Some(Ok(data)) => self.answer = data,
                     Some(Err(error)) => {
                         let failure = Failure::new(&error, "the answer was being read");
-                        return Poll::Ready(End::Broken(failure, HeaderMap::new()));
+                        return Poll::Ready(broken(failure, HeaderMap::new()));
                     }
                     None => break,
                 }
@@ -281,12 +281,12 @@ impl Exchange {
             Ok(trailers) => trailers,
             Err(error) => {
                 let failure = Failure::new(&error, "the trailers were being read");
-                return Poll::Ready(End::Broken(failure, HeaderMap::new()));
+                return Poll::Ready(broken(failure, HeaderMap::new()));
             }
         };
         let code = trailers.as_ref().and_then(code_of).or(self.code);
         if client.is_grpc && code.is_none() {
-            return Poll::Ready(End::Broken(Failure::no_status(), trailers.unwrap_or_default()));
+            return Poll::Ready(broken(Failure::no_status(), trailers.unwrap_or_default()));
         }
         // A client that has gone needs no end.
         let _ = match trailers {
@@ -341,6 +341,12 @@ impl Exchange {
     }
 }
 
+fn broken(failure: Failure, trailers: HeaderMap) -> End {
+    End::Broken(Box::new((failure, trailers)))
+}
+
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
+    headers.get(&GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
 }

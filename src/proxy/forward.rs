@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Request, StatusCode};
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -24,6 +24,8 @@ use super::{deadlines, headers, reflect, refuse, trace};
 use crate::client::answer;
 use crate::codec;
 use crate::deadline::{Deadline, parse_timeout};
+
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// How often a request is sent in all where no backend has processed it.
 const UNPROCESSED_ATTEMPTS: u32 = 3;
@@ -130,64 +132,151 @@ enum Verdict {
 }
 
 /// Forwards one request of a client's connection.
-pub(super) async fn forward(line: Arc<Line>, request: Request<Stream>) {
+///
+/// No `async fn`: its future would have room for the request twice, and not be small enough to be allocated cheaply.
+pub(super) fn forward(
+    line: Arc<Line>,
+    request: Request<Stream>,
+) -> impl Future<Output = ()> + Send + 'static {
     let began = Instant::now();
-    let shared = &line.shared;
-    Counters::add(&shared.counters.requests);
-    let _open = Held::new(&shared.counters.requests_open);
-    let (mut head, stream) = request.into_parts();
+    Counters::add(&line.shared.counters.requests);
+    line.shared.counters.requests_open.fetch_add(1, Relaxed);
+    let (head, stream) = request.into_parts();
     let content_type = head.headers.get(http::header::CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|t| codec::is_grpc(t.as_bytes()));
-    let mut client = Client::new(stream, is_grpc);
-
-    let route = match choose(&line, &head, is_grpc) {
-        Ok(route) => route,
-        Err(status) => {
-            finish(&line, began, &head, None, None, 0, client, Verdict::Status(status));
-            return;
-        }
-    };
-    let asked = match head.headers.get("grpc-timeout").filter(|_| is_grpc) {
-        None => None,
-        Some(text) => match parse_timeout(text.as_bytes()) {
-            Some(timeout) => Some(timeout),
-            None => {
-                let status = refuse::bad_timeout(text.as_bytes());
-                finish(&line, began, &head, Some(&route), None, 0, client, Verdict::Status(status));
-                return;
-            }
-        },
-    };
-    let timeout = match (asked, route.settings.timeout) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
-    let limit = Limit(timeout.map(|timeout| line.deadlines.add(Deadline::after(timeout))));
-    headers::introduce(&mut head.headers, line.listen.settings.forwarded, &line.peer, line.tls);
-    if shared.trace.load(Relaxed) {
-        trace::pass_on(&mut head.headers);
+    let client = Client::new(stream, is_grpc);
+    let mut work = Work { line, began, head, client, route: None };
+    async move {
+        let (verdict, member, sent) = work.run().await;
+        work.finish(verdict, member.as_deref(), sent);
     }
+}
 
-    if let Some(version) = reflect::asked_for(&head, is_grpc, &route.group) {
-        let answer = reflect::answer(&line, &head, version, &route.group, &mut client, limit.deadline());
-        // In a box: all other requests would have to carry the room for it.
-        let verdict = match Box::pin(answer).await {
-            Ok(()) => Verdict::Answered(Code::Ok),
-            Err(reflect::Stop::Gone) => Verdict::Gone,
-            Err(reflect::Stop::Late) => Verdict::Late,
-            Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
+/// A request, and what belongs to it from its beginning to its end.
+struct Work {
+    line: Arc<Line>,
+    began: Instant,
+    head: http::request::Parts,
+    client: Client,
+    route: Option<Arc<Route>>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.line.shared.counters.requests_open.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Work {
+    /// All of it, up to what is to be told to the client; with the member that it came from, and how often the
+    /// request was sent.
+    async fn run(&mut self) -> (Verdict, Option<Arc<Member>>, u32) {
+        let line = &*self.line;
+        let is_grpc = self.client.is_grpc;
+        let path = Path::parse(self.head.uri.path());
+        let route = match choose(line, &self.head, path, is_grpc) {
+            Ok(route) => &*self.route.insert(route),
+            Err(status) => return (Verdict::Status(status), None, 0),
         };
-        finish(&line, began, &head, Some(&route), None, 0, client, verdict);
-        return;
+        let asked = match self.head.headers.get(&GRPC_TIMEOUT).filter(|_| is_grpc) {
+            None => None,
+            Some(text) => match parse_timeout(text.as_bytes()) {
+                Some(timeout) => Some(timeout),
+                None => return (Verdict::Status(refuse::bad_timeout(text.as_bytes())), None, 0),
+            },
+        };
+        let timeout = match (asked, route.settings.timeout) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let limit = Limit(timeout.map(|timeout| line.deadlines.add(Deadline::at(self.began, timeout))));
+        headers::introduce(&mut self.head.headers, line.listen.settings.forwarded, &line.peer, line.tls);
+        if line.shared.trace.load(Relaxed) {
+            trace::pass_on(&mut self.head.headers);
+        }
+        // What is no call is not served by one of the services.
+        let path = path.filter(|_| is_grpc);
+        let client = &mut self.client;
+        if let Some(version) = reflect::asked_for(path, &route.group) {
+            let answer = reflect::answer(line, &self.head, version, &route.group, client, limit.deadline());
+            // In a box: all other requests would have to carry the room for it.
+            let verdict = match Box::pin(answer).await {
+                Ok(()) => Verdict::Answered(Code::Ok),
+                Err(reflect::Stop::Gone) => Verdict::Gone,
+                Err(reflect::Stop::Late) => Verdict::Late,
+                Err(reflect::Stop::Failed(status)) => Verdict::Status(status),
+            };
+            return (verdict, None, 0);
+        }
+        let mut tries = Tries { tried: Vec::new(), sent: 0, delivered: false };
+        let service = path.map(|path| path.service);
+        let (mut verdict, member) =
+            attempts(line, &self.head, service, route, client, &limit, &mut tries).await;
+        if let Verdict::Failed(failure) = &mut verdict
+            && tries.delivered
+        {
+            failure.forget_refusal();
+        }
+        (verdict, member, tries.sent)
     }
-    let mut tries = Tries { tried: Vec::new(), sent: 0, delivered: false };
-    let (mut verdict, member) = attempts(&line, &head, &route, &mut client, &limit, &mut tries).await;
-    if let Verdict::Failed(failure) = &mut verdict
-        && tries.delivered
-    {
-        failure.forget_refusal();
+
+    /// Tells the client, and those who keep count.
+    fn finish(&mut self, verdict: Verdict, member: Option<&Member>, attempts: u32) {
+        let Self { line, began, head, client, route } = self;
+        let counters = &line.shared.counters;
+        let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
+        let mut said = None;
+        let bad_gateway = matches!(verdict, Verdict::BadGateway(_));
+        let http_status =
+            |code| if bad_gateway { StatusCode::BAD_GATEWAY } else { refuse::http_status(code) };
+        let code = match verdict {
+            Verdict::Answered(code) => code,
+            Verdict::Gone => {
+                Counters::add(&counters.cancelled);
+                Code::Cancelled
+            }
+            Verdict::Late => {
+                Counters::add(&counters.deadlines);
+                let begun = client.begun;
+                let status = refuse::late(begun);
+                client.finish(&status, http_status(status.code()), None, HeaderMap::new());
+                said = Some(status.message().to_owned());
+                status.code()
+            }
+            Verdict::Failed(Failure { status, kind: FailureKind::Refusal(response) }) => {
+                client.pass(&response);
+                status.code()
+            }
+            Verdict::Failed(failure) => {
+                let (status, reset) = (&failure.status, failure.reset());
+                client.finish(status, http_status(status.code()), reset, HeaderMap::new());
+                said = Some(status.message().to_owned());
+                status.code()
+            }
+            Verdict::Broken(failure, trailers) => {
+                let http = http_status(failure.status.code());
+                client.finish(&failure.status, http, failure.reset(), trailers);
+                said = Some(failure.status.message().to_owned());
+                failure.status.code()
+            }
+            Verdict::Status(status) | Verdict::BadGateway(status) => {
+                client.finish(&status, http_status(status.code()), None, HeaderMap::new());
+                said = Some(status.message().to_owned());
+                status.code()
+            }
+        };
+        let took = began.elapsed();
+        if let Some(member) = member {
+            member.series(head.uri.path()).ended(code, took, bytes);
+        }
+        let http = match is_grpc {
+            true => None,
+            false => passed.or_else(|| said.is_some().then(|| http_status(code))),
+        };
+        let said = said.as_deref();
+        let route = route.as_deref();
+        line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });
     }
-    finish(&line, began, &head, Some(&route), member.as_deref(), tries.sent, client, verdict);
 }
 
 /// The attempts that were made.
@@ -201,7 +290,12 @@ struct Tries {
 }
 
 /// Finds the route, or says why there is none.
-pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) -> Result<Arc<Route>, Status> {
+pub(super) fn choose(
+    line: &Line,
+    head: &http::request::Parts,
+    path: Option<Path<'_>>,
+    is_grpc: bool,
+) -> Result<Arc<Route>, Status> {
     let shared = &line.shared;
     if let Some(member) = line.loops_from() {
         Counters::add(&shared.counters.loops);
@@ -210,7 +304,6 @@ pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) ->
         }
         return Err(refuse::looped(member.name()));
     }
-    let path = Path::parse(head.uri.path());
     if is_grpc && path.is_none() {
         Counters::add(&shared.counters.bad_path);
         return Err(refuse::bad_path(head.uri.path()));
@@ -228,6 +321,7 @@ pub(super) fn choose(line: &Line, head: &http::request::Parts, is_grpc: bool) ->
 async fn attempts(
     line: &Line,
     head: &http::request::Parts,
+    service: Option<&str>,
     route: &Route,
     client: &mut Client,
     limit: &Limit,
@@ -235,7 +329,6 @@ async fn attempts(
 ) -> (Verdict, Option<Arc<Member>>) {
     let group = &route.group;
     let counters = &line.shared.counters;
-    let service = Path::parse(head.uri.path()).filter(|_| client.is_grpc).map(|path| path.service);
     loop {
         let member = {
             let members = group.members();
@@ -256,7 +349,7 @@ async fn attempts(
         let _running = Running::new(&member);
         let found = match member.place_now(line.worker) {
             Some(place) => Ok(place),
-            None => match limit.wait(client, place(group, &member, line.worker)).await {
+            None => match limit.wait(client, Box::pin(place(group, &member, line.worker))).await {
                 Ok(found) => found,
                 Err(Stop::Late) => return (Verdict::Late, Some(Arc::clone(&member))),
                 Err(Stop::Gone) => return (Verdict::Gone, Some(Arc::clone(&member))),
@@ -278,11 +371,6 @@ async fn attempts(
                 return (verdict, Some(Arc::clone(&member)));
             }
         };
-        let sent_at = limit.deadline().filter(|_| client.is_grpc);
-        let authority = route.settings.authority.as_ref();
-        let Some(onward) = headers::onward(head, group.tls.is_some(), authority, sent_at) else {
-            return (Verdict::Status(refuse::no_authority()), Some(Arc::clone(&member)));
-        };
         tries.sent += 1;
         group.sent();
         let retry = route.settings.retry.as_ref();
@@ -290,10 +378,18 @@ async fn attempts(
             Some(retry) if tries.sent < retry.attempts => retry.codes.clone(),
             _ => Vec::new(),
         };
-        let started = Instant::now();
         let mut exchange = None;
-        let end = match Exchange::start(&place, &onward, client, retry_on) {
-            Ok(begun) => run(exchange.insert(begun), client, limit, started, route, &member).await,
+        let begun = {
+            let authority = route.settings.authority.as_ref();
+            let deadline = limit.deadline().filter(|_| client.is_grpc);
+            let Some(onward) = headers::onward(head, group.tls.is_some(), authority, deadline) else {
+                return (Verdict::Status(refuse::no_authority()), Some(Arc::clone(&member)));
+            };
+            Exchange::start(&place, &onward, client, retry_on).map(|begun| exchange.insert(begun))
+        };
+        drop(place);
+        let end = match begun {
+            Ok(exchange) => run(exchange, client, limit, route, &member).await,
             Err(failure) => Ok(End::Failed(failure)),
         };
         let failure = match end {
@@ -307,7 +403,8 @@ async fn attempts(
             }
             Ok(End::ClientGone) | Err(Stop::Gone) => return (Verdict::Gone, Some(Arc::clone(&member))),
             Err(Stop::Late) => return (Verdict::Late, Some(Arc::clone(&member))),
-            Ok(End::Broken(mut failure, trailers)) => {
+            Ok(End::Broken(broken)) => {
+                let (mut failure, trailers) = *broken;
                 failure.forget_refusal();
                 blame(route, &member, &failure, counters);
                 return (Verdict::Broken(failure, trailers), Some(Arc::clone(&member)));
@@ -318,7 +415,7 @@ async fn attempts(
                     Some(exchange) => exchange.poll_body(cx),
                     None => Poll::Ready(None),
                 };
-                return match limit.wait(client, answer::foreign_by(&head, body)).await {
+                return match limit.wait(client, Box::pin(answer::foreign_by(&head, body))).await {
                     Ok(status) => (Verdict::Status(status), Some(Arc::clone(&member))),
                     Err(Stop::Late) => (Verdict::Late, Some(Arc::clone(&member))),
                     Err(Stop::Gone) => (Verdict::Gone, Some(Arc::clone(&member))),
@@ -345,7 +442,7 @@ async fn attempts(
         if !unprocessed {
             let pause = RETRY_PAUSE.saturating_mul(1 << (tries.sent - 1).min(6));
             let pause = pause - pause.mul_f64(chance(500) as f64 / 1000.0);
-            match limit.wait(client, tokio::time::sleep(pause)).await {
+            match limit.wait(client, Box::pin(tokio::time::sleep(pause))).await {
                 Ok(()) => {}
                 Err(Stop::Late) => return (Verdict::Late, Some(Arc::clone(&member))),
                 Err(Stop::Gone) => return (Verdict::Gone, Some(Arc::clone(&member))),
@@ -359,16 +456,18 @@ async fn run(
     exchange: &mut Exchange,
     client: &mut Client,
     limit: &Limit,
-    started: Instant,
     route: &Route,
     member: &Member,
 ) -> Result<End, Stop> {
-    let mut timed = route.group.settings.balance != Balance::PeakEwma;
+    // Only where somebody asks: the clock costs more than all the rest here.
+    let mut started = (route.group.settings.balance == Balance::PeakEwma).then(Instant::now);
     poll_fn(|cx| {
         let polled = exchange.poll(client, cx);
-        if !timed && exchange.has_begun() {
-            timed = true;
-            member.took(started.elapsed());
+        if let Some(since) = started
+            && exchange.has_begun()
+        {
+            started = None;
+            member.took(since.elapsed());
         }
         match polled {
             Poll::Ready(end) => Poll::Ready(Ok(end)),
@@ -395,67 +494,19 @@ fn blame(route: &Route, member: &Member, failure: &Failure, counters: &Counters)
     }
 }
 
-/// Tells the client, and those who keep count.
-#[allow(clippy::too_many_arguments)] // the parts of one outcome
-fn finish(
-    line: &Line,
-    began: Instant,
-    head: &http::request::Parts,
-    route: Option<&Route>,
-    member: Option<&Member>,
-    attempts: u32,
-    client: Client,
-    verdict: Verdict,
-) {
-    let counters = &line.shared.counters;
-    let (is_grpc, passed, bytes) = (client.is_grpc, client.status, (client.received, client.returned));
-    let mut said = None;
-    let bad_gateway = matches!(verdict, Verdict::BadGateway(_));
-    let http_status = |code| if bad_gateway { StatusCode::BAD_GATEWAY } else { refuse::http_status(code) };
-    let code = match verdict {
-        Verdict::Answered(code) => code,
-        Verdict::Gone => {
-            Counters::add(&counters.cancelled);
-            Code::Cancelled
-        }
-        Verdict::Late => {
-            Counters::add(&counters.deadlines);
-            let begun = client.begun;
-            let status = refuse::late(begun);
-            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
-            said = Some(status.message().to_owned());
-            status.code()
-        }
-        Verdict::Failed(Failure { status, kind: FailureKind::Refusal(response) }) => {
-            client.pass(&response);
-            status.code()
-        }
-        Verdict::Failed(failure) => {
-            let (status, reset) = (&failure.status, failure.reset());
-            client.finish(status, http_status(status.code()), reset, HeaderMap::new());
-            said = Some(status.message().to_owned());
-            status.code()
-        }
-        Verdict::Broken(failure, trailers) => {
-            let http = http_status(failure.status.code());
-            client.finish(&failure.status, http, failure.reset(), trailers);
-            said = Some(failure.status.message().to_owned());
-            failure.status.code()
-        }
-        Verdict::Status(status) | Verdict::BadGateway(status) => {
-            client.finish(&status, http_status(status.code()), None, HeaderMap::new());
-            said = Some(status.message().to_owned());
-            status.code()
-        }
-    };
-    let took = began.elapsed();
-    if let Some(member) = member {
-        member.series(head.uri.path()).ended(code, took, bytes);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a function gives is this large.
+    fn size<A, B, R>(_: impl Fn(A, B) -> R) -> usize {
+        std::mem::size_of::<R>()
     }
-    let http = match is_grpc {
-        true => None,
-        false => passed.or_else(|| said.is_some().then(|| http_status(code))),
-    };
-    let said = said.as_deref();
-    line.shared.ended(&Outcome { line, head, route, member, code, http, said, attempts, took, bytes });
+
+    #[test]
+    fn a_request_is_small_enough_to_be_allocated_cheaply() {
+        // Beyond 1,032 bytes glibc has no list for each thread any more.
+        let size = size(forward);
+        assert!(size <= 1032, "{size} bytes");
+    }
 }

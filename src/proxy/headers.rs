@@ -8,10 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::http2::Onward;
 use super::settings::Forwarded;
 use super::trace;
-use crate::deadline::{Deadline, format_timeout};
+use crate::deadline::Deadline;
 use crate::server::stream::PeerAddr;
 
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -44,7 +43,6 @@ pub(super) fn onward<'a>(
             Authority::try_from(host).is_ok().then_some(host)?
         }
     };
-    let timeout = deadline.and_then(|left| HeaderValue::try_from(format_timeout(left.remaining())).ok());
     Some(Onward {
         method: &head.method,
         https,
@@ -52,7 +50,7 @@ pub(super) fn onward<'a>(
         path: head.uri.path_and_query()?.as_str(),
         headers: &head.headers,
         without: authority.map(|_| HOST),
-        instead: timeout.map(|timeout| (GRPC_TIMEOUT.clone(), timeout)),
+        timeout: deadline.map(Deadline::remaining),
     })
 }
 
@@ -119,14 +117,12 @@ mod tests {
         );
         let sent = onward(&head, false, None, None).unwrap();
         assert_eq!((sent.https, sent.authority, sent.path), (false, "front:1", "/a.B/C?x=%20"));
-        assert!(sent.without.is_none() && sent.instead.is_none() && *sent.headers == head.headers);
+        assert!(sent.without.is_none() && sent.timeout.is_none() && *sent.headers == head.headers);
         let left = Some(Deadline::after(Duration::from_secs(1)));
         let inner = Authority::from_static("inner");
         let sent = onward(&head, true, Some(&inner), left).unwrap();
         assert_eq!((sent.https, sent.authority, sent.path), (true, "inner", "/a.B/C?x=%20"));
-        let (name, timeout) = sent.instead.unwrap();
-        assert!(name == "grpc-timeout" && sent.without.unwrap() == "host");
-        assert!(crate::deadline::parse_timeout(timeout.as_bytes()).unwrap() <= Duration::from_millis(1001));
+        assert!(sent.timeout.unwrap() <= Duration::from_secs(1) && sent.without.unwrap() == "host");
     }
 
     #[test]

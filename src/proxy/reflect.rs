@@ -46,14 +46,14 @@ impl From<Status> for Stop {
 }
 
 /// The version of reflection that a request asks for, where it is to be answered here.
-pub(super) fn asked_for(head: &Parts, is_grpc: bool, group: &Group) -> Option<Version> {
-    let path = Path::parse(head.uri.path()).filter(|_| is_grpc)?;
+pub(super) fn asked_for(path: Option<Path<'_>>, group: &Group) -> Option<Version> {
+    let path = path?;
     let mut versions = [Version::V1, Version::V1Alpha].into_iter();
     let version = versions.find(|version| version.service() == path.service)?;
     let members = group.members();
     // Many servers do not name reflection itself among their services; who has named any has it all the same.
     let unnamed = !members.services().is_empty() && members.of(version.service()).members.is_empty();
-    (version.path() == head.uri.path() && (unnamed || members.differ())).then_some(version)
+    (Path::parse(version.path()) == Some(path) && (unnamed || members.differ())).then_some(version)
 }
 
 /// Answers one stream of questions, to its end.

@@ -78,7 +78,7 @@ where
         trace::pass_on(&mut asked.parts.headers);
     }
     let mut seen = Seen::default();
-    let told = match choose(line, &asked.parts, false) {
+    let told = match choose(line, &asked.parts, Path::parse(asked.parts.uri.path()), false) {
         Err(status) => Told::Refused(status.into()),
         Ok(route) => {
             seen.route = Some(Arc::clone(&route));

@@ -56,7 +56,7 @@ impl Client {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let shared = Core::new(Role::Client, config);
+        let shared = Core::begin(Role::Client, config);
         let mut drive = Drive::new(io, Arc::clone(&shared));
         let greeted = poll_fn(|cx| match drive.poll(cx, &mut Vec::new()) {
             Poll::Ready(end) => Poll::Ready(Err(end)),

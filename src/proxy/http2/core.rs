@@ -125,7 +125,7 @@ pub(super) struct Core {
 
 impl Core {
     /// One that has its first words ready.
-    pub(super) fn new(role: Role, config: Config) -> Arc<Shared> {
+    pub(super) fn begin(role: Role, config: Config) -> Arc<Shared> {
         let mut core = Self {
             role,
             config,

@@ -1,6 +1,8 @@
 //! From header fields to the heads of requests and answers (RFC 9113, section 8).
 
-use http::header::{CONTENT_LENGTH, TE};
+use std::time::Duration;
+
+use http::header::CONTENT_LENGTH;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
@@ -8,9 +10,7 @@ use http::{
 };
 
 use super::hpack::{Encoder, Field, Name};
-
-/// How many fields a head has room for before it grows.
-const FIELDS: usize = 16;
+use crate::deadline::format_timeout;
 
 /// The fields of one header block, as they come.
 #[derive(Debug, Default)]
@@ -73,19 +73,12 @@ impl Fields {
     }
 
     fn take_header(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
-        if self.headers.is_empty() {
-            self.headers.reserve(FIELDS);
-        }
         match name.as_str() {
             // RFC 9113, section 8.2.2.
             "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => {
                 return false;
             }
             "te" if value.as_bytes() != b"trailers" => return false,
-            "te" => {
-                self.headers.insert(TE, HeaderValue::from_static("trailers"));
-                return true;
-            }
             "content-length" => {
                 let Some(length) = value.to_str().ok().and_then(|text| text.parse().ok()) else {
                     return false;
@@ -217,9 +210,11 @@ pub(in crate::proxy) struct Onward<'a> {
     pub(in crate::proxy) headers: &'a HeaderMap,
     /// The header that is left out.
     pub(in crate::proxy) without: Option<HeaderName>,
-    /// What stands in the place of the header of this name.
-    pub(in crate::proxy) instead: Option<(HeaderName, HeaderValue)>,
+    /// What stands in the place of `grpc-timeout`.
+    pub(in crate::proxy) timeout: Option<Duration>,
 }
+
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 impl Onward<'_> {
     pub(super) fn encode(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {
@@ -228,14 +223,14 @@ impl Onward<'_> {
         encoder.scheme(out, self.https);
         encoder.authority(out, self.authority);
         encoder.path(out, self.path);
-        let instead = self.instead.as_ref();
         for (name, value) in self.headers {
-            if self.without.as_ref() != Some(name) && instead.is_none_or(|(replaced, _)| replaced != name) {
+            let replaced = self.timeout.is_some() && *name == GRPC_TIMEOUT;
+            if !replaced && self.without.as_ref() != Some(name) {
                 encoder.header(out, name, value);
             }
         }
-        if let Some((name, value)) = instead {
-            encoder.header(out, name, value);
+        if let Some(span) = self.timeout {
+            encoder.timeout(out, span);
         }
     }
 
@@ -245,8 +240,11 @@ impl Onward<'_> {
         if let Some(without) = &self.without {
             headers.remove(without);
         }
-        if let Some((name, value)) = &self.instead {
-            headers.insert(name, value.clone());
+        // What it waits here is not taken off: the deadline is kept on this side, too.
+        if let Some(span) = self.timeout
+            && let Ok(value) = HeaderValue::try_from(format_timeout(span))
+        {
+            headers.insert(&GRPC_TIMEOUT, value);
         }
         Kept {
             method: self.method.clone(),
@@ -277,7 +275,7 @@ impl Kept {
             path: &self.path,
             headers: &self.headers,
             without: None,
-            instead: None,
+            timeout: None,
         }
     }
 }

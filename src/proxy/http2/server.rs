@@ -38,7 +38,7 @@ pub(in crate::proxy) enum Ended {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Server<IO> {
     pub(in crate::proxy) fn new(io: IO, config: Config) -> Self {
-        let drive = Drive::new(io, Core::new(Role::Server, config));
+        let drive = Drive::new(io, Core::begin(Role::Server, config));
         Self { drive, begun: Vec::new(), keepalive: None, end: None }
     }
 

@@ -65,7 +65,7 @@ impl Default for Peers {
 impl Peers {
     /// Takes what a SETTINGS frame says.
     pub(super) fn read(&mut self, payload: &[u8]) -> Result<(), Fault> {
-        if payload.len() % 6 != 0 {
+        if !payload.len().is_multiple_of(6) {
             return Err(Fault::size("SETTINGS are six bytes each"));
         }
         for entry in payload.chunks_exact(6) {

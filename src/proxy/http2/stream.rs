@@ -240,28 +240,24 @@ impl Stream {
     ) -> Result<(), Shut> {
         let fits = self.with(|core, key| {
             let window = core.streams.get(key).map_or(0, |entry| entry.send_window.min(core.send_window));
-            text.len() as i64 <= window && text.len() <= core.peers.max_frame
+            text.len() as i64 <= window
+                && text.len() <= core.peers.max_frame.min(BUFFER - core.out.len().min(BUFFER))
         });
         let text = if fits { text } else { &[] };
         headers.insert(CONTENT_LENGTH, text.len().into());
         self.respond(status, headers, text.is_empty())?;
         let mut text = Bytes::copy_from_slice(text);
-        // There is room for it, so that nobody has to be woken.
-        let mut cx = Context::from_waker(Waker::noop());
-        let sent = if text.is_empty() { Ok(0) } else { ready_or(self.poll_send(&mut text, true, &mut cx)) };
-        sent.map(|_| ())
+        // There is room for all of it, so that nobody has to be woken.
+        match self.poll_send(&mut text, true, &Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(Shut)) if !fits => Ok(()),
+            Poll::Ready(sent) => sent.map(|_| ()),
+            Poll::Pending => Err(Shut),
+        }
     }
 
     /// Ends both directions at once.
     pub(in crate::proxy) fn reset(&mut self, reason: Reason) {
         self.with(|core, key| core.reset(key, reason));
-    }
-}
-
-fn ready_or(polled: Poll<Result<usize, Shut>>) -> Result<usize, Shut> {
-    match polled {
-        Poll::Ready(sent) => sent,
-        Poll::Pending => Err(Shut),
     }
 }
 

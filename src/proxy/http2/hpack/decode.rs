@@ -38,7 +38,21 @@ pub(crate) struct Decoder {
     max: usize,
     /// Room for a string that is Huffman coded.
     room: Vec<u8>,
+    /// Literals that came lately: there are peers that never put a path into a table.
+    lately: [Option<Lately>; LATELY],
 }
+
+/// A literal with a name of the static table, and what it was decoded to.
+struct Lately {
+    index: usize,
+    /// As it came.
+    coded: Box<[u8]>,
+    entry: Entry,
+}
+
+/// How many of them are kept, and how long they may be.
+const LATELY: usize = 8;
+const LATELY_LENGTH: usize = 256;
 
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +74,7 @@ impl Decoder {
             limit: max_size.min(DEFAULT_SIZE),
             max: max_size,
             room: Vec::new(),
+            lately: [const { None }; LATELY],
         }
     }
 
@@ -85,11 +100,7 @@ impl Decoder {
                 return Err(Broken);
             } else {
                 // Literal without indexing, or never indexed (sections 6.2.2 and 6.2.3).
-                let mut entry = self.literal(&mut input, first, 4)?;
-                if let Some(value) = &mut entry.value {
-                    value.set_sensitive(first & 0x10 != 0);
-                }
-                field(entry.field());
+                self.passing(&mut input, first, &mut field)?;
             }
         }
         self.room.shrink_to(KEPT);
@@ -119,6 +130,45 @@ impl Decoder {
             None => self.fixed.get(at),
         }
         .ok_or(Broken)
+    }
+
+    /// Reads a literal field that does not enter the table.
+    fn passing(
+        &mut self,
+        input: &mut Input<'_>,
+        first: u8,
+        field: &mut impl FnMut(Field<'_>),
+    ) -> Result<(), Broken> {
+        let whole = input.0;
+        // A name of the static table, and no secret. Its number may go on in the next byte, which then is a part of
+        // what is compared.
+        let low = usize::from(first & 0x0f);
+        let more = whole.first().map_or(0, |byte| usize::from(*byte));
+        let index = if low == 0x0f { low + more } else { low };
+        let known = first & 0x10 == 0 && (1..=FIXED).contains(&index);
+        let slot = (index ^ index >> 3) % LATELY;
+        if known
+            && let Some(Some(lately)) = self.lately.get(slot)
+            && lately.index == index
+            && let Some(rest) = whole.strip_prefix(&*lately.coded)
+        {
+            input.0 = rest;
+            field(lately.entry.field());
+            return Ok(());
+        }
+        let mut entry = self.literal(input, first, 4)?;
+        if let Some(value) = &mut entry.value {
+            value.set_sensitive(first & 0x10 != 0);
+        }
+        field(entry.field());
+        let coded = whole.get(..whole.len() - input.0.len()).unwrap_or_default();
+        if known
+            && coded.len() <= LATELY_LENGTH
+            && let Some(place) = self.lately.get_mut(slot)
+        {
+            *place = Some(Lately { index, coded: coded.into(), entry });
+        }
+        Ok(())
     }
 
     /// Reads a literal field, the number of whose name has `bits` bits in the first byte.

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::OVERHEAD;
@@ -119,6 +121,27 @@ impl Encoder {
             _ => return self.field(out, ":status", status.as_str().as_bytes()),
         };
         out.push(INDEXED | index);
+    }
+
+    /// Writes `grpc-timeout`, which no two requests have in common, without a table.
+    pub(crate) fn timeout(&mut self, out: &mut Vec<u8>, span: Duration) {
+        let (mut value, unit) = crate::deadline::shortest(span);
+        // At most eight digits and a unit.
+        let mut text = [0; 9];
+        let mut at = text.len() - 1;
+        text[at] = unit as u8;
+        while let Some(place) = at.checked_sub(1).and_then(|next| text.get_mut(next)) {
+            *place = b'0' + (value % 10) as u8;
+            at -= 1;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        let text = text.get(at..).unwrap_or_default();
+        out.extend_from_slice(b"\x00\x0cgrpc-timeout");
+        out.push(text.len() as u8);
+        out.extend_from_slice(text);
     }
 
     /// Writes a header.
