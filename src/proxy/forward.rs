@@ -174,6 +174,10 @@ impl Work {
         let line = &*self.line;
         let is_grpc = self.client.is_grpc;
         let path = Path::parse(self.head.uri.path());
+        // A client that took it back in the same breath has nothing done for it.
+        if self.client.stream.has_failed() {
+            return (Verdict::Gone, None, 0);
+        }
         let route = match choose(line, &self.head, path, is_grpc) {
             Ok(route) => &*self.route.insert(route),
             Err(status) => return (Verdict::Status(status), None, 0),

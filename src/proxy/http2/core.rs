@@ -302,8 +302,16 @@ impl Core {
         };
         self.ended.get_or_insert(error.clone());
         self.leaving = true;
+        self.fail_pending();
         for key in self.streams.keys() {
             self.fail(key, error.clone());
+        }
+    }
+
+    /// Ends the streams that have waited, before the end of others would have them begin. Nobody has processed them.
+    pub(super) fn fail_pending(&mut self) {
+        for key in std::mem::take(&mut self.pending) {
+            self.fail(key, Error::GoAway(Reason::NO_ERROR));
         }
     }
 

@@ -400,9 +400,10 @@ impl Core {
             return if empty { Ok(()) } else { Err(Fault::size("an ACK of SETTINGS says nothing else")) };
         }
         let before = self.peers.window;
-        self.peers.read(payload)?;
-        if let Some(table) = self.peers.table.take() {
-            self.encoder.set_max_size(table);
+        self.peers.read(payload, self.role)?;
+        if let Some((least, last)) = self.peers.table.take() {
+            self.encoder.set_max_size(least);
+            self.encoder.set_max_size(last);
         }
         put(self.out.tail(), kind::SETTINGS, flag::ACK, 0, &[]);
         let more = self.peers.window - before;
@@ -444,8 +445,9 @@ impl Core {
         }
         self.leaving = true;
         let error = Error::GoAway(Reason::from(code));
+        self.fail_pending();
         for key in self.streams.keys() {
-            if self.streams.get(key).is_some_and(|entry| entry.id == 0 || entry.id > last & !(1 << 31)) {
+            if self.streams.get(key).is_some_and(|entry| entry.id > last & !(1 << 31)) {
                 self.fail(key, error.clone());
             }
         }

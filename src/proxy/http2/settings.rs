@@ -1,5 +1,6 @@
 //! SETTINGS (RFC 9113, section 6.5): what this side wants, and what the peer does.
 
+use super::core::Role;
 use super::error::Fault;
 use super::frame::{DEFAULT_MAX_FRAME, DEFAULT_WINDOW, MAX_WINDOW, kind, put};
 
@@ -51,8 +52,8 @@ pub(super) struct Peers {
     pub(super) window: i64,
     pub(super) max_frame: usize,
     pub(super) max_streams: u32,
-    /// Of its HPACK table, where it has said something of that.
-    pub(super) table: Option<usize>,
+    /// The size of its HPACK table, where it has said something of that: the least since it was asked, and the last.
+    pub(super) table: Option<(usize, usize)>,
 }
 
 impl Default for Peers {
@@ -64,7 +65,10 @@ impl Default for Peers {
 
 impl Peers {
     /// Takes what a SETTINGS frame says.
-    pub(super) fn read(&mut self, payload: &[u8]) -> Result<(), Fault> {
+    pub(super) fn read(&mut self, payload: &[u8], role: Role) -> Result<(), Fault> {
+        // RFC 9113, section 6.5.2: a server that asks for pushes is wrong.
+        let pushes = u32::from(role == Role::Server);
+
         if !payload.len().is_multiple_of(6) {
             return Err(Fault::size("SETTINGS are six bytes each"));
         }
@@ -72,8 +76,11 @@ impl Peers {
             let &[i0, i1, v0, v1, v2, v3] = entry else { continue };
             let value = u32::from_be_bytes([v0, v1, v2, v3]);
             match u16::from_be_bytes([i0, i1]) {
-                HEADER_TABLE_SIZE => self.table = Some(value as usize),
-                ENABLE_PUSH if value > 1 => return Err(Fault::protocol("ENABLE_PUSH is neither 0 nor 1")),
+                HEADER_TABLE_SIZE => {
+                    let size = value as usize;
+                    self.table = Some((self.table.map_or(size, |(least, _)| least.min(size)), size));
+                }
+                ENABLE_PUSH if value > pushes => return Err(Fault::protocol("ENABLE_PUSH is out of range")),
                 MAX_CONCURRENT_STREAMS => self.max_streams = value,
                 INITIAL_WINDOW_SIZE if i64::from(value) > MAX_WINDOW => {
                     return Err(Fault::flow("INITIAL_WINDOW_SIZE is over 2^31 - 1"));

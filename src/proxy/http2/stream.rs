@@ -111,6 +111,11 @@ impl Stream {
         })
     }
 
+    /// Whether it has ended before its time.
+    pub(in crate::proxy) fn has_failed(&self) -> bool {
+        self.with(|core, key| core.streams.get(key).is_none_or(|entry| entry.failed.is_some()))
+    }
+
     /// Gives bytes of the body back to the peer's window.
     pub(in crate::proxy) fn release(&mut self, bytes: usize) {
         self.with(|core, key| core.release(key, u32::try_from(bytes).unwrap_or(u32::MAX)));
