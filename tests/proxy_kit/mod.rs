@@ -7,6 +7,7 @@ pub mod http;
 pub mod names;
 pub mod plain;
 pub mod raw;
+pub mod wire;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
