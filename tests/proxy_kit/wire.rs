@@ -138,6 +138,16 @@ impl Peer {
         frames
     }
 
+    /// The next frame that is a part of a header block, or DATA.
+    pub fn any_of_streams(&mut self) -> Frame {
+        loop {
+            let frame = self.any().expect("the connection stays");
+            if matches!(frame.kind, kind::HEADERS | kind::CONTINUATION | kind::DATA) {
+                return frame;
+            }
+        }
+    }
+
     /// Answers a call.
     pub fn answer(&mut self, stream: u32) {
         self.headers(stream, &OK_HEAD, false);
@@ -299,12 +309,14 @@ impl Random {
     }
 }
 
-/// A frame that may be anything: mostly of a known type, on a low stream, of a length that may be right.
-pub fn any_frame(random: &mut Random, blocks: &[Vec<u8>]) -> Frame {
+/// A frame that may be anything: mostly of a known type, on a stream up to `last` or little beyond, of a length that may
+/// be right.
+pub fn any_frame(random: &mut Random, last: u32, blocks: &[Vec<u8>]) -> Frame {
     let kind = if random.below(10) == 0 { random.next() as u8 } else { random.below(10) as u8 };
     let stream = match random.below(4) {
         0 => 0,
-        _ => random.below(24) as u32,
+        1 => random.below(u64::from(last) + 10) as u32,
+        _ => last.saturating_sub(2 * random.below(4) as u32),
     };
     let flags = match random.below(3) {
         0 => random.next() as u8,
@@ -329,7 +341,7 @@ pub fn any_frame(random: &mut Random, blocks: &[Vec<u8>]) -> Frame {
                 return Frame::new(kind, flag::END_HEADERS | random.below(2) as u8, stream | 1, payload);
             }
             // A small step.
-            kind::WINDOW_UPDATE => payload[..2].fill(0),
+            kind::WINDOW_UPDATE => payload.iter_mut().take(2).for_each(|byte| *byte = 0),
             // A setting that there is, of a value that may be.
             kind::SETTINGS if payload.len() >= 6 => {
                 payload[..6].copy_from_slice(&[
