@@ -3,6 +3,8 @@
 mod proxy_kit;
 
 use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use proxy_kit::calls::message;
@@ -12,7 +14,7 @@ use proxy_kit::wire::{
 };
 use proxy_kit::{Running, settings};
 use viaduct::proxy::settings::Drain;
-use viaduct_testkit::frame::{Frame, flag, kind, setting};
+use viaduct_testkit::frame::{Frame, PREFACE, flag, kind, setting};
 use viaduct_testkit::{Behaviour, WrongServer, hpack};
 
 /// The widest window that there is.
@@ -299,6 +301,49 @@ fn long_headers_go_on_in_further_frames() {
         let fields = headers.read(&header_block(&frames));
         assert!(fields.contains(&("x-long".to_owned(), long.clone())));
     }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_listened_to_until_it_does() {
+    const PINGS: u64 = 1_500_000;
+    let server = WrongServer::start(Behaviour::Echo).unwrap();
+    let proxy = Watched::before(&[server.addr]);
+    let mut socket = TcpStream::connect(proxy.addr()).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut writer = socket.try_clone().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let writing = std::thread::spawn(move || {
+        writer.write_all(PREFACE).unwrap();
+        writer.write_all(&encoded(&[Frame::settings(&[])])).unwrap();
+        for from in (0..PINGS).step_by(1000) {
+            let pings = (from..from + 1000).map(|n| Frame::new(kind::PING, 0, 0, n.to_be_bytes()));
+            writer.write_all(&encoded(&pings.collect::<Vec<_>>())).unwrap();
+            tell.send(from).unwrap();
+        }
+    });
+    // Until nothing is taken any more.
+    while told.recv_timeout(Duration::from_millis(500)).is_ok() {}
+    assert!(!writing.is_finished(), "all of it is taken");
+    proxy.serves();
+    let (mut next, mut buffer) = (0, Vec::new());
+    while next < PINGS {
+        let mut chunk = [0; 64 << 10];
+        let length = socket.read(&mut chunk).unwrap();
+        assert_ne!(length, 0, "the connection stays");
+        buffer.extend_from_slice(&chunk[..length]);
+        let mut whole = 0;
+        while let Some(head) = buffer.get(whole..whole + 9) {
+            let end = whole + 9 + usize::from(head[2]);
+            let Some(payload) = buffer.get(whole + 9..end) else { break };
+            if head[3] == kind::PING {
+                assert_eq!(payload, next.to_be_bytes());
+                next += 1;
+            }
+            whole = end;
+        }
+        buffer.drain(..whole);
+    }
+    writing.join().unwrap();
 }
 
 /// A proxy that goes at once when it is told to, before a backend by hand.

@@ -11,7 +11,7 @@ use proxy_kit::wire::{
     HEADER_TABLE_SIZE, Headers, Random, Watched, code, encoded, goaway, header_block, told,
 };
 use proxy_kit::{Running, eventually};
-use viaduct_testkit::frame::{Frame, flag, kind};
+use viaduct_testkit::frame::{Frame, flag, kind, setting};
 use viaduct_testkit::hpack::{self, Field};
 use viaduct_testkit::{Behaviour, WrongServer};
 
@@ -161,6 +161,38 @@ fn bodies_that_are_not_as_long_as_they_say_are_reset() {
 }
 
 #[test]
+fn answers_without_a_body_may_name_a_length() {
+    for (method, status) in [("HEAD", "200"), ("GET", "304")] {
+        let get = [(":method", method), SCHEME, (":path", "/"), AUTHORITY];
+        let mut j = proxy_kit::raw::joined_by(&get, true);
+        // RFC 9110, section 8.6.
+        j.backend.headers(j.there, &[(":status", status), ("content-length", "1000")], true);
+        let frames = j.client.stream(1);
+        assert_eq!(shape(&frames), ["HEADERS end"], "{method}");
+        let fields = Headers::new(4096).read(&header_block(&frames));
+        assert!(fields.contains(&("#28".to_owned(), "1000".to_owned())), "{fields:?}");
+    }
+}
+
+#[test]
+fn what_the_proxy_itself_says_waits_for_no_window() {
+    let proxy = Running::before(&[proxy_kit::nobody()]);
+    let get = [(":method", "GET"), SCHEME, (":path", "/"), AUTHORITY];
+    let connect = [(":method", "CONNECT"), AUTHORITY];
+    for fields in [&get[..], &connect] {
+        for (window, expected) in [(0, &["HEADERS end"][..]), (5000, &["HEADERS", "DATA end"])] {
+            let mut client = Peer::connect_with(proxy.addr, &[(setting::INITIAL_WINDOW_SIZE, window)], 0);
+            client.headers(1, fields, true);
+            let frames = client.stream(1);
+            let said = frames.iter().zip(shape(&frames));
+            let said: Vec<_> =
+                said.map(|(frame, said)| said.replace(&format!(" {}", frame.payload.len()), "")).collect();
+            assert_eq!(said, expected, "{fields:?}");
+        }
+    }
+}
+
+#[test]
 fn trailers_with_pseudo_headers_are_malformed() {
     for field in
         [METHOD, PATH, (":status", "200"), (":unknown", "1"), ("Upper", "1"), ("connection", "close")]
@@ -248,7 +280,7 @@ fn fields_of(headers: &HeaderMap) -> HeaderMap {
     fields.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Requests with many different headers, through tables of this size at the client; each comes back as it was.
+/// Requests with many different headers come back as they were, through tables of this size at the client.
 async fn reflected(table: u32, seed: u64) {
     let proxy = Running::before(&[mirror().await]);
     let socket = tokio::net::TcpStream::connect(proxy.addr).await.unwrap();

@@ -62,7 +62,7 @@ fn clients_that_send_anything_leave_nothing() {
     proxy.settles();
 }
 
-/// Whether a frame ends no connection, where the streams up to `last` have begun, and HEADERS may name `next`.
+/// Whether a frame ends no connection where the streams up to `last` have begun, and HEADERS may name `next`.
 fn is_harmless(frame: &Frame, last: u32, next: u32, blocks: &[Vec<u8>]) -> bool {
     let (on_stream, length) = (frame.stream % 2 == 1 && frame.stream <= last, frame.payload.len());
     match frame.kind {
@@ -88,8 +88,8 @@ fn is_harmless(frame: &Frame, last: u32, next: u32, blocks: &[Vec<u8>]) -> bool 
     }
 }
 
-/// A backend that waits for the first request of a connection and sends anything then; once it is told to be good, it
-/// answers.
+/// A backend that waits for the first request of a connection, and sends anything then. Once it is told to be
+/// good, it answers.
 fn serve(peer: &mut Peer, seed: u64, good: &AtomicBool) {
     let mut random = Random::new(seed);
     let blocks = [

@@ -1,4 +1,4 @@
-//! What the tests of HTTP/2 share: a proxy that is watched, what it says of frames that are wrong, and its headers read.
+//! What the tests of HTTP/2 share: a proxy that is watched, what it says of wrong frames, its headers read.
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
@@ -84,8 +84,8 @@ pub fn encoded(frames: &[Frame]) -> Vec<u8> {
     out
 }
 
-/// All that a client is told for these bytes behind the preface, until the proxy ends the connection. `last`: no more
-/// comes from the client.
+/// All that a client is told for these bytes behind the preface, until the proxy ends the connection.
+/// `last`: no more comes from the client.
 pub fn told(addr: SocketAddr, bytes: &[u8], last: bool) -> Vec<Frame> {
     let mut socket = TcpStream::connect(addr).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -173,8 +173,8 @@ pub fn header_block(frames: &[Frame]) -> Vec<u8> {
     block
 }
 
-/// Reads the header blocks of the proxy, which has no Huffman codes (RFC 7541). Names of the static table are known by
-/// their numbers only: `#8`; and so are values.
+/// Reads the header blocks of the proxy, which has no Huffman codes (RFC 7541). Names of the static table are
+/// known by their numbers only: `#8`; and so are values.
 #[derive(Debug, Default)]
 pub struct Headers {
     /// The newest entry first.
@@ -309,8 +309,8 @@ impl Random {
     }
 }
 
-/// A frame that may be anything: mostly of a known type, on a stream up to `last` or little beyond, of a length that may
-/// be right.
+/// A frame that may be anything: mostly of a known type, on a stream up to `last` or little beyond, of a length
+/// that may be right.
 pub fn any_frame(random: &mut Random, last: u32, blocks: &[Vec<u8>]) -> Frame {
     let kind = if random.below(10) == 0 { random.next() as u8 } else { random.below(10) as u8 };
     let stream = match random.below(4) {
