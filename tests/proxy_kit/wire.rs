@@ -309,8 +309,8 @@ impl Random {
     }
 }
 
-/// A frame that may be anything: mostly of a known type, on a stream up to `last` or little beyond, of a length
-/// that may be right.
+/// A frame that may be anything: mostly of a known type, on a stream up to `last` or little beyond, of a
+/// length that may be right.
 pub fn any_frame(random: &mut Random, last: u32, blocks: &[Vec<u8>]) -> Frame {
     let kind = if random.below(10) == 0 { random.next() as u8 } else { random.below(10) as u8 };
     let stream = match random.below(4) {
