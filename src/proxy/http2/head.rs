@@ -80,9 +80,9 @@ impl Fields {
             }
             "te" if value.as_bytes() != b"trailers" => return false,
             "content-length" => {
-                let Some(length) = value.to_str().ok().and_then(|text| text.parse().ok()) else {
-                    return false;
-                };
+                // "+1" is a number to Rust.
+                let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let Some(length) = digits.and_then(|digits| digits.parse().ok()) else { return false };
                 if self.length.is_some_and(|before| before != length) {
                     return false;
                 }

@@ -2,6 +2,9 @@
 //!
 //! Nearly every field a proxy sees is in a table already. [`Decoder`] hands such a field out by reference,
 //! and [`Encoder`] finds it with one hash and writes its number.
+//!
+//! Values with space around them are no error here, against RFC 9113, section 8.2.1: a `grpc-message` may end with one,
+//! and its call is better told what it says than that it is malformed.
 
 mod decode;
 mod encode;
