@@ -66,12 +66,28 @@ fn a_number_that_goes_back_begins_nothing() {
     client.send(&[head(5, LAST)]);
     assert_eq!(shape(&client.stream(5)), ["HEADERS", "HEADERS end"]);
     // It was closed when 5 began (5.1.1); frames for it are passed by, as for each stream that is over.
-    client.send(&[head(3, LAST), Frame::new(kind::DATA, 0, 3, *b"x"), Frame::window_update(3, 1)]);
+    client.send(&[head(3, LAST), Frame::window_update(3, 1)]);
     client.send(&[head(5, LAST), Frame::rst_stream(5, 8)]);
     assert_eq!(client.said(), []);
     client.send(&[head(7, LAST)]);
     assert_eq!(shape(&client.stream(7)), ["HEADERS", "HEADERS end"]);
     assert_eq!(server.stats().streams, 2);
+}
+
+#[test]
+fn data_may_come_for_streams_that_are_over_but_not_for_ever() {
+    let (_server, proxy) = echoing();
+    let mut client = Peer::connect(proxy.addr());
+    client.headers(1, &POST, false);
+    client.reset(1, 8);
+    // What its window allowed may have been on its way: 512 KiB.
+    let piece = Frame::new(kind::DATA, 0, 1, vec![0; 16 << 10]);
+    client.send(&vec![piece.clone(); 32]);
+    client.headers(3, &POST, true);
+    assert_eq!(shape(&client.stream(3)).last().unwrap(), "HEADERS end");
+    client.send(&[piece]);
+    assert_eq!(client.ends(), Some(code::STREAM_CLOSED));
+    proxy.counts("protocol_errors_total", 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use proxy_kit::backend::{self, Says, call};
-use proxy_kit::calls::{block, called};
+use proxy_kit::calls::{block, called, message};
 use proxy_kit::names::{Is, Names};
 use proxy_kit::plain::{counted, curl};
 use proxy_kit::raw::{Backend, OK_HEAD, OK_TRAILERS, POST, Peer, shape};
@@ -186,6 +186,19 @@ fn a_backend_whose_reflection_is_nonsense_is_counted() {
     let proxy = watched(discovering(vec![member(server.addr)]));
     // What it says of itself is not understood: it may serve everything.
     assert_eq!(block(called(proxy.addr(), b"x")).2.unwrap().code(), Code::Ok);
+    proxy.ends_with("viaduct_group_discovery_failures_total", 1);
+}
+
+#[test]
+fn a_backend_whose_reflection_has_no_end_is_not_listened_to() {
+    let (listener, addr) = Backend::listen();
+    let proxy = watched(discovering(vec![member(addr)]));
+    let mut backend = listener.accept();
+    let there = backend.next().unwrap().stream;
+    backend.stream(there);
+    backend.headers(there, &OK_HEAD, false);
+    backend.data(there, &[message(b""), message(b"")].concat(), false);
+    assert_eq!(shape(&backend.stream(there)), ["RST 8"]);
     proxy.ends_with("viaduct_group_discovery_failures_total", 1);
 }
 

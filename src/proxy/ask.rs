@@ -89,7 +89,10 @@ async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<B
         stream.release(data.len());
         deframer.push(data);
         while let Some(next) = deframer.next()? {
-            message.get_or_insert(next);
+            // It could go on for ever.
+            if message.replace(next).is_some() {
+                return Err(Status::internal("the answer has more than one message; expected one"));
+            }
         }
     }
     deframer.finish()?;

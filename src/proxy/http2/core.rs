@@ -91,6 +91,8 @@ pub(super) struct Core {
     /// What the peer may still send on all streams.
     pub(super) window: i64,
     freed: u32,
+    /// What may still come of streams that are over: what their windows allowed when they ended.
+    pub(super) stray: i64,
     /// What the peer takes on all streams.
     pub(super) send_window: i64,
     /// Those that wait for it: first those that have got nothing lately.
@@ -139,6 +141,7 @@ impl Core {
             small: BytesMut::new(),
             window: i64::from(config.connection_window.max(DEFAULT_WINDOW)),
             freed: 0,
+            stray: 0,
             send_window: i64::from(DEFAULT_WINDOW),
             starved: VecDeque::new(),
             served: VecDeque::new(),
@@ -269,6 +272,9 @@ impl Core {
     fn close(&mut self, key: Key) {
         let Some(entry) = self.streams.get(key) else { return };
         entry.closed = true;
+        if !entry.received && entry.id != 0 {
+            self.stray += entry.window.max(0);
+        }
         entry.wake();
         let (id, held) = (entry.id, entry.held);
         if id == 0 {

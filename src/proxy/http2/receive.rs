@@ -9,7 +9,7 @@ use http::{Method, Response, StatusCode, request};
 
 use super::core::{Core, Going, Role, put_headers};
 use super::error::{Error, Fault};
-use super::frame::{HEAD, Head, MAX_WINDOW, PREFACE, flag, kind, put, unpad, word};
+use super::frame::{HEAD, Head, MAX_WINDOW, PREFACE, flag, kind, put, put_reset, unpad, word};
 use super::head::{Fields, Wrong};
 use super::streams::{Entry, Key};
 
@@ -149,6 +149,11 @@ impl Core {
             if self.is_idle(head.stream) {
                 return Err(Fault::protocol("DATA on a stream that has not begun"));
             }
+            // It may not have heard yet; but it had no more than its window.
+            self.stray -= i64::from(length);
+            if self.stray < 0 {
+                return Err(Fault::new(Reason::STREAM_CLOSED, "DATA goes on on streams that are over"));
+            }
             self.free(length);
             return Ok(());
         };
@@ -277,6 +282,7 @@ impl Core {
     ) -> Result<(), Fault> {
         // It was told that nothing more is taken.
         if self.going == Going::Now {
+            self.stray += if ends { 0 } else { i64::from(self.config.window) };
             return Ok(());
         }
         let max = self.config.max_streams as usize;
@@ -285,8 +291,7 @@ impl Core {
         }
         if self.streams.open() >= max {
             self.tally.refused += 1;
-            super::frame::put_reset(self.out.tail(), stream, Reason::REFUSED_STREAM);
-            return Ok(());
+            return self.refuse(stream, ends, Reason::REFUSED_STREAM);
         }
         let left = fields.length();
         let head = match fields.request(&mut self.known) {
@@ -298,8 +303,7 @@ impl Core {
             Ok(head) => head,
             Err((Wrong::Malformed, _)) => {
                 self.tally.malformed += 1;
-                super::frame::put_reset(self.out.tail(), stream, Reason::PROTOCOL_ERROR);
-                return Ok(());
+                return self.refuse(stream, ends, Reason::PROTOCOL_ERROR);
             }
             Err((Wrong::TooLong, _)) => {
                 self.tally.too_long += 1;
@@ -308,10 +312,7 @@ impl Core {
                     encoder.begin(out);
                     encoder.status(out, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
                 });
-                if !ends {
-                    super::frame::put_reset(self.out.tail(), stream, Reason::NO_ERROR);
-                }
-                return Ok(());
+                return if ends { Ok(()) } else { self.refuse(stream, ends, Reason::NO_ERROR) };
             }
         };
         let key = self.streams.insert(Entry {
@@ -325,6 +326,15 @@ impl Core {
             ..Entry::default()
         });
         begun.push(Begun { head, key });
+        Ok(())
+    }
+
+    /// Resets a stream that has not become one here.
+    fn refuse(&mut self, stream: u32, ends: bool, reason: Reason) -> Result<(), Fault> {
+        if !ends {
+            self.stray += i64::from(self.config.window);
+        }
+        put_reset(self.out.tail(), stream, reason);
         Ok(())
     }
 
