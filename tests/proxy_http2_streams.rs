@@ -163,7 +163,7 @@ fn streams_over_the_limit_are_refused_and_the_others_go_on() {
         client.headers(stream, &POST, true);
         there.push(backend_of(&listener, &mut connected));
     }
-    client.headers(5, &POST, true);
+    client.headers(5, &POST, false);
     assert_eq!(shape(&client.stream(5)), ["RST 7"], "REFUSED_STREAM (5.1.2)");
     proxy.counts("streams_refused_total", 1);
     let mut backend = connected.unwrap();
@@ -231,8 +231,9 @@ fn a_stream_that_is_reset_after_its_end_is_over() {
     let mut j = joined(true);
     j.client.reset(1, 0);
     assert_eq!(shape(&j.backend.stream(j.there)), ["RST 8"]);
-    // Everything for it is passed by from here on.
-    let late = [Frame::new(kind::DATA, flag::END_STREAM, 1, *b"x"), head(1, LAST), Frame::rst_stream(1, 8)];
-    j.client.send(&late);
+    // What is not DATA is passed by from here on; there can be none behind the end.
+    j.client.send(&[head(1, LAST), Frame::rst_stream(1, 8), Frame::window_update(1, 1)]);
     assert_eq!(j.client.said(), []);
+    j.client.send(&[Frame::new(kind::DATA, flag::END_STREAM, 1, *b"x")]);
+    assert_eq!(j.client.ends(), Some(code::STREAM_CLOSED));
 }
