@@ -171,6 +171,8 @@ impl Core {
             (early || over).then_some(Reason::PROTOCOL_ERROR)
         };
         if let Some(reason) = wrong {
+            // It may have sent more before it hears of that; the others of the connection are not to blame.
+            self.stray += i64::from(self.config.window);
             self.free(length);
             self.reset(key, reason);
             return Ok(());
