@@ -67,6 +67,7 @@ fn what_is_no_request_is_refused_in_a_sentence_and_reaches_nobody() {
     assert_eq!(backend.connections(), 0);
     let target = proxy.proxy.admin().unwrap();
     assert_eq!(counted(&target, "viaduct_protocol_errors_total"), cases.len() as u64);
+    assert_eq!(counted(&target, "viaduct_headers_too_long_total"), 3);
 }
 
 #[test]

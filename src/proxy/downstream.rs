@@ -135,8 +135,7 @@ impl Driver<'_> {
             if web::is_for(&line.listen.settings, request.method(), request.headers()) {
                 tokio::spawn(web::over_http2(line, request));
             } else {
-                // In a box: tokio moves what it is given some ten times, and this is 2 KB. Of 64 KB that were copied
-                // for a call of 100 bytes, 19 KB were that.
+                // In a box: tokio moves what it is given some ten times.
                 tokio::spawn(Box::pin(forward(line, request)));
             }
         });

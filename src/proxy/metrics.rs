@@ -94,7 +94,7 @@ counters! {
         unknown_protocol,
         /// Connections that ended by an error of HTTP.
         protocol_errors,
-        /// Requests whose headers are longer than is taken: answered 431.
+        /// Requests whose headers are longer than is taken: answered 431, or 414.
         headers_too_long,
         /// Requests over HTTP/2 that break a rule of HTTP: reset with PROTOCOL_ERROR.
         malformed,

@@ -13,7 +13,8 @@
 //! - `deadlines`: of all requests of a connection, with one timer;
 //! - `exchange`: two streams joined frame by frame; `client`: the client's end of it;
 //! - `reflect`: server reflection, where members differ in what they serve;
-//! - `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is translated;
+//! - `http2`: HTTP/2, both ends of it; `http1`: HTTP/1.1, with upgrades; `tcp`: raw bytes; `web`: gRPC-Web, where it is
+//!   translated;
 //! - [`upstream`]: the backends; `discover`: where they come from and what they serve; `health`: whether they are well;
 //!   `ask`: how they are asked;
 //! - `refuse`: what clients are told; `metrics`: what is counted; `log`: the access log; `trace`: names for requests;
@@ -22,8 +23,8 @@
 //! Instances are equal and keep nothing: what they know of backends they have asked. Traffic runs on worker threads,
 //! each with a runtime and connections of its own, so that a request never changes threads.
 //!
-//! It stands on h2 directly. A library that puts messages or bodies together would add frames (an empty DATA after a
-//! trailers-only answer), and copies.
+//! HTTP/2 is spoken by `http2`, on both sides: see `docs/proxy-http2.md`. A library that puts messages or bodies together
+//! would add frames (an empty DATA after a trailers-only answer), and copies.
 
 #![forbid(unsafe_code)]
 

@@ -33,6 +33,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tonic::Code;
 
 use self::head::Asked;
 use self::refusal::Refusal;
@@ -119,7 +120,11 @@ where
             Next::Asked(asked) => carry::request(line, &mut conn, *asked, draining).await,
             Next::End => return,
             Next::Refused(refusal) => {
-                Counters::add(&line.shared.counters.protocol_errors);
+                let counters = &line.shared.counters;
+                Counters::add(&counters.protocol_errors);
+                if refusal.code == Code::ResourceExhausted {
+                    Counters::add(&counters.headers_too_long);
+                }
                 tracing::debug!(peer = %line.peer, "no request: {}", refusal.text);
                 conn.refuse(&refusal, false, Some(false)).await
             }
