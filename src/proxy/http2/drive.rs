@@ -87,7 +87,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
             let _ = ready!(std::pin::Pin::new(&mut self.io).poll_shutdown(cx));
             end = Some(End::Over);
         }
-        let Some(end) = end else { return Poll::Pending };
+        let Some(end) = end else {
+            // A connection on which nothing happens has no buffers.
+            if core.streams.all() == 0 {
+                core.out.rest();
+                if self.input.is_empty() {
+                    self.input = BytesMut::new();
+                }
+            }
+            return Poll::Pending;
+        };
         core.end(match &end {
             End::Over => Error::Ended,
             End::Broken(why) => Error::Broken(Arc::clone(why)),
@@ -137,9 +146,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
                     return Some(End::Fault(fault));
                 }
             }
-        }
-        if self.input.is_empty() && core.streams.all() == 0 {
-            self.input = BytesMut::new();
         }
         None
     }

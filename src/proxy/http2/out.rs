@@ -11,8 +11,9 @@ use tokio::io::AsyncWrite;
 /// From this length on bytes are written from where they lie; below, a copy costs less than a piece of its own.
 const BY_REFERENCE: usize = 4096;
 
-/// A buffer that has grown past this is given back once it is empty, so that idle connections are small.
-const KEEP: usize = 16 << 10;
+/// A buffer that has grown past this is given back once it is empty. To give back what is needed again at once costs
+/// more than all the rest: the allocator hands its pages to the system, and takes them anew.
+const KEEP: usize = 128 << 10;
 
 /// How many pieces go into one write.
 const PIECES: usize = 64;
@@ -30,6 +31,15 @@ pub(super) struct Out {
 }
 
 impl Out {
+    /// Gives back what is not needed while nothing happens. To be called when all is written.
+    pub(super) fn rest(&mut self) {
+        if self.is_empty() {
+            self.tail = Vec::new();
+            self.pieces = VecDeque::new();
+            self.written = 0;
+        }
+    }
+
     /// Where small frames are appended.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
