@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use http::HeaderName;
+
+/// The header that says how long a call may take.
+pub(crate) static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// The point in time at which a call is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);

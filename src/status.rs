@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -90,18 +90,44 @@ pub fn reason_name(reason: Reason) -> String {
     }
 }
 
+/// The header or trailer that says how a call ended.
+pub(crate) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// Who did something, in sentences about a connection.
+pub(crate) const PEER: &str = "the peer";
+pub(crate) const HERE: &str = "this side";
+
+/// A stream was reset.
+pub(crate) fn reset(who: &str, reason: Reason, doing: &str) -> Status {
+    let text = format!("{who} reset the stream with {} while {doing}", reason_name(reason));
+    Status::new(code_of_reason(reason), text)
+}
+
+/// A connection was closed with GOAWAY.
+pub(crate) fn closed(who: &str, reason: Reason, doing: &str) -> Status {
+    Status::unavailable(format!("{who} closed the connection with {} while {doing}", reason_name(reason)))
+}
+
+/// A connection ended without a word.
+pub(crate) fn ended(doing: &str) -> Status {
+    Status::unavailable(format!("{PEER} closed the connection while {doing}"))
+}
+
+/// A connection broke.
+pub(crate) fn broken(why: impl std::fmt::Display, doing: &str) -> Status {
+    Status::unavailable(format!("the connection broke while {doing}: {why}"))
+}
+
 /// The status that an error of the HTTP/2 layer stands for. `doing` completes "…while …".
 pub fn from_h2(error: &h2::Error, doing: &str) -> Status {
     if let Some(reason) = error.reason() {
-        let what = if error.is_go_away() { "closed the connection with" } else { "reset the stream with" };
-        let who = if error.is_remote() { "the peer" } else { "this side" };
-        let code = if error.is_go_away() { Code::Unavailable } else { code_of_reason(reason) };
-        Status::new(code, format!("{who} {what} {} while {doing}", reason_name(reason)))
+        let who = if error.is_remote() { PEER } else { HERE };
+        if error.is_go_away() { closed(who, reason, doing) } else { reset(who, reason, doing) }
     } else if error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe) {
         // h2's word for streams that were open when the connection ended.
-        Status::unavailable(format!("the peer closed the connection while {doing}"))
+        ended(doing)
     } else if let Some(io) = error.get_io() {
-        Status::unavailable(format!("the connection broke while {doing}: {io}"))
+        broken(io, doing)
     } else {
         Status::internal(format!("HTTP/2 error while {doing}: {error}"))
     }
@@ -112,7 +138,7 @@ pub fn from_h2(error: &h2::Error, doing: &str) -> Status {
 /// `grpc-message` is percent-decoded; a code that is no number or unknown is UNKNOWN. The remaining
 /// entries become the status' metadata.
 pub fn from_headers(headers: &HeaderMap) -> Option<Status> {
-    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
+    let code = Code::from_bytes(headers.get(&GRPC_STATUS)?.as_bytes());
     let message = headers
         .get("grpc-message")
         .map(|m| percent_decode(m.as_bytes()).decode_utf8_lossy().into_owned())
@@ -127,7 +153,7 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Status> {
 
 /// Writes `status` into `headers` as `grpc-status`, `grpc-message` and `grpc-status-details-bin`.
 pub fn to_headers(status: &Status, headers: &mut HeaderMap) {
-    headers.insert("grpc-status", code_value(status.code()));
+    headers.insert(&GRPC_STATUS, code_value(status.code()));
     if !status.message().is_empty() {
         let text = percent_encode(status.message().as_bytes(), ESCAPED).to_string();
         // Percent-encoding leaves printable ASCII only.

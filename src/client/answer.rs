@@ -9,22 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use tonic::Status;
 
 use crate::codec::{self, Encoding};
 use crate::error::quote;
-use crate::status;
+use crate::status::{self, GRPC_STATUS};
 
 /// How much of a foreign body is quoted, in characters.
 const QUOTED: usize = 128;
 
 /// How long a foreign body is waited for: it only makes the message better.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Whether the head of an answer is gRPC's.
 pub fn is_grpc(head: &Parts) -> bool {

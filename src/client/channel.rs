@@ -267,7 +267,7 @@ impl Config {
             let value = crate::deadline::format_timeout(deadline.remaining());
             // Digits and a letter.
             if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert("grpc-timeout", value);
+                headers.insert(&crate::deadline::GRPC_TIMEOUT, value);
             }
         }
         if previous > 0 {

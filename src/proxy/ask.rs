@@ -10,7 +10,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method};
 use tonic::{Code, Status};
 
-use super::http2::{Client, Error, Onward};
+use super::http2::{Client, Onward};
 use super::refuse;
 use super::upstream::pool::place_at_once;
 use super::upstream::{Group, Member};
@@ -37,7 +37,7 @@ impl Unary for Asking<'_> {
     async fn unary(&self, path: &str, request: Vec<u8>) -> Result<Bytes, Status> {
         let place = place_at_once(self.group, self.member, self.worker).await;
         let place = place.map_err(|why| refuse::no_connection(&why.to_string()))?;
-        let answer = self.exchange(&place, path, &request);
+        let answer = self.ask(&place, path, &request);
         tokio::time::timeout(self.timeout, answer).await.unwrap_or_else(|_| {
             Err(Status::deadline_exceeded(format!("there was no answer within {:?}", self.timeout)))
         })
@@ -45,7 +45,7 @@ impl Unary for Asking<'_> {
 }
 
 impl Asking<'_> {
-    async fn exchange(&self, place: &Client, path: &str, request: &[u8]) -> Result<Bytes, Status> {
+    async fn ask(&self, place: &Client, path: &str, request: &[u8]) -> Result<Bytes, Status> {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -67,8 +67,7 @@ impl Asking<'_> {
 }
 
 async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<Bytes, Status> {
-    let explain = |error: Error, doing: &str| error.status(doing);
-    let mut stream = place.open(head, false).map_err(|error| explain(error, "the request was being sent"))?;
+    let mut stream = place.open(head, false).map_err(|error| error.status("the request was being sent"))?;
     poll_fn(|cx| stream.poll_begun(cx)).await;
     let mut data = frame(request, Encoding::Identity)?;
     while !data.is_empty() {
@@ -77,7 +76,8 @@ async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<B
             break;
         }
     }
-    let head = poll_fn(|cx| stream.poll_head(cx)).await.map_err(|e| explain(e, "the answer was awaited"))?;
+    let head =
+        poll_fn(|cx| stream.poll_head(cx)).await.map_err(|error| error.status("the answer was awaited"))?;
     if !answer::is_grpc(&head) {
         let body = |cx: &mut Context<'_>| stream.poll_data(cx).map(|data| data?.ok());
         return Err(answer::foreign_by(&head, body).await);
@@ -85,7 +85,7 @@ async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<B
     let mut deframer = Deframer::new(answer::encoding(&head)?, MAX_ANSWER);
     let mut message = None;
     while let Some(data) = poll_fn(|cx| stream.poll_data(cx)).await {
-        let data = data.map_err(|error| explain(error, "the answer was being read"))?;
+        let data = data.map_err(|error| error.status("the answer was being read"))?;
         stream.release(data.len());
         deframer.push(data);
         while let Some(next) = deframer.next()? {
@@ -97,7 +97,7 @@ async fn exchange(place: &Client, head: &Onward<'_>, request: &[u8]) -> Result<B
     }
     deframer.finish()?;
     let trailers = poll_fn(|cx| stream.poll_trailers(cx)).await;
-    let trailers = trailers.map_err(|error| explain(error, "the trailers were being read"))?;
+    let trailers = trailers.map_err(|error| error.status("the trailers were being read"))?;
     let status =
         trailers.as_ref().and_then(status::from_headers).or_else(|| status::from_headers(&head.headers));
     match (status, message) {

@@ -140,13 +140,10 @@ impl Driver<'_> {
             }
         });
         let counters = &line.shared.counters;
-        let Tally { too_long, malformed, refused } = server.tally();
-        for (counter, count) in [
-            (&counters.headers_too_long, too_long),
-            (&counters.malformed, malformed),
-            (&counters.streams_refused, refused),
-        ] {
-            counter.fetch_add(count, Relaxed);
+        if let Some(Tally { too_long, malformed, refused }) = server.tally() {
+            counters.headers_too_long.fetch_add(too_long, Relaxed);
+            counters.malformed.fetch_add(malformed, Relaxed);
+            counters.streams_refused.fetch_add(refused, Relaxed);
         }
         match polled {
             Poll::Ready(ended) => {

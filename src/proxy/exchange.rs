@@ -11,13 +11,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 
 use super::client::Client;
 use super::http2::{self, Error, Onward, Shut, Stream};
 use crate::client::answer;
-use crate::status;
+use crate::status::{self, GRPC_STATUS};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -344,8 +344,6 @@ impl Exchange {
 fn broken(failure: Failure, trailers: HeaderMap) -> End {
     End::Broken(Box::new((failure, trailers)))
 }
-
-static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 fn code_of(headers: &HeaderMap) -> Option<Code> {
     headers.get(&GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use tonic::{Code, Status};
 
 use super::client::Client;
@@ -23,9 +23,7 @@ use super::upstream::pool::place;
 use super::{deadlines, headers, reflect, refuse, trace};
 use crate::client::answer;
 use crate::codec;
-use crate::deadline::{Deadline, parse_timeout};
-
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+use crate::deadline::{Deadline, GRPC_TIMEOUT, parse_timeout};
 
 /// How often a request is sent in all where no backend has processed it.
 const UNPROCESSED_ATTEMPTS: u32 = 3;

@@ -6,8 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-/// What an HTTP/2 client says first (RFC 9113, section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use super::http2::PREFACE;
 
 /// The longest method that is taken for one.
 const LONGEST_METHOD: usize = 24;

@@ -89,7 +89,7 @@ impl Answer {
         mut trailers: HeaderMap,
         call: &Core,
     ) -> Result<(), Refused> {
-        trailers.insert(&super::GRPC_STATUS, status::code_value(Code::Ok));
+        trailers.insert(&status::GRPC_STATUS, status::code_value(Code::Ok));
         let stream = self.open(call)?;
         stream.send_data(message, false).map_err(|_| Refused::Ended)?;
         stream.send_trailers(trailers).map_err(|_| Refused::Ended)

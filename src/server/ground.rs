@@ -9,8 +9,6 @@ use super::config::ServerConfig;
 use super::counters::Counters;
 use crate::codec::{ACCEPTED, Encoding, PREFIX};
 
-pub(super) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-pub(super) static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(super) static GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 pub(super) static GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 

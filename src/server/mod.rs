@@ -57,7 +57,7 @@ pub use inbox::{Inbox, Incoming};
 pub use listener::{ListenError, Listener};
 pub use router::{RequestShape, Router};
 
-use ground::{GRPC_STATUS, Ground};
+use ground::Ground;
 use lifecycle::{Lifecycle, Membership, Phase};
 use listener::Acceptor;
 

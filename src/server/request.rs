@@ -9,10 +9,10 @@ use http::{Method, Response, StatusCode};
 use tonic::Status;
 
 use super::Ground;
-use super::ground::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GRPC_TIMEOUT};
+use super::ground::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
 use super::router::{RequestShape, Router};
 use crate::codec::{self, ACCEPTED, Encoding};
-use crate::deadline::{Deadline, parse_timeout};
+use crate::deadline::{Deadline, GRPC_TIMEOUT, parse_timeout};
 use crate::error::quote;
 use crate::status;
 

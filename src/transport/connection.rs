@@ -369,7 +369,8 @@ pub fn unprocessed(error: &h2::Error) -> bool {
             || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)))
 }
 
-fn closed_early() -> String {
+/// For a connection that ended before it was one.
+pub(crate) fn closed_early() -> String {
     "the peer closed the connection during the HTTP/2 handshake".into()
 }
 

@@ -10,6 +10,7 @@
 pub mod connection;
 pub mod dial;
 mod frames;
+pub(crate) mod keepalive;
 pub mod proxy;
 pub mod secure;
 pub mod socket;

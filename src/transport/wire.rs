@@ -145,14 +145,27 @@ fn lock<S>(inner: &Mutex<Inner<S>>) -> std::sync::MutexGuard<'_, Inner<S>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is wrong with a peer that begins so, where it speaks HTTP/1.
+pub(crate) fn no_http2(said: &[u8]) -> Option<String> {
+    let line =
+        said.split(|b| matches!(b, b'\r' | b'\n')).next().filter(|line| line.starts_with(b"HTTP/1"))?;
+    let line = quote(&String::from_utf8_lossy(line)).to_string();
+    Some(format!("the peer answered {line}: it does not speak HTTP/2, at least not on this port"))
+}
+
+/// Why TLS ended a connection that stood: with TLS 1.3 a server refuses our certificate when the handshake is over for
+/// us.
+pub(crate) fn refused(error: &io::Error) -> Option<String> {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()).then(|| tls::explain(error))
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let inner = &mut *lock(&self.0);
         let before = buf.filled().len();
         if let Err(error) = ready!(Pin::new(&mut inner.stream).poll_read(cx, buf)) {
-            // With TLS 1.3 a server refuses our certificate when the handshake is over for us.
-            if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) {
-                let _ = inner.complaint.set(tls::explain(&error));
+            if let Some(complaint) = refused(&error) {
+                let _ = inner.complaint.set(complaint);
             }
             return Poll::Ready(Err(error));
         }
@@ -163,12 +176,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         }
         if !inner.greeted && !read.is_empty() {
             inner.greeted = true;
-            if read.starts_with(b"HTTP/1") {
-                let line = read.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
-                let _ = inner.complaint.set(format!(
-                    "the peer answered {}: it does not speak HTTP/2, at least not on this port",
-                    quote(&String::from_utf8_lossy(line))
-                ));
+            if let Some(complaint) = no_http2(read) {
+                let _ = inner.complaint.set(complaint);
             }
         }
         Poll::Ready(Ok(()))

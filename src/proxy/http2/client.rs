@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::block::is_bodiless;
 use super::core::{Core, Role, Shared, put_headers};
 use super::drive::{Drive, End};
 use super::error::Error;
 use super::head::Onward;
-use super::keepalive::Keepalive;
-use super::receive::is_bodiless;
 use super::settings::Config;
 use super::stream::Stream;
 use super::streams::{Entry, Key};
+use crate::transport::connection::closed_early;
+use crate::transport::keepalive::Silence;
 
 /// The last number that a stream can have.
 const LAST: u32 = (1 << 31) - 1;
@@ -33,9 +34,16 @@ impl Drop for Handle {
     }
 }
 
+/// How busy a connection is.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct Load {
+    pub(in crate::proxy) running: usize,
+    pub(in crate::proxy) most: usize,
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("running", &self.running()).finish_non_exhaustive()
+        f.debug_struct("Client").field("load", &self.load()).finish_non_exhaustive()
     }
 }
 
@@ -67,18 +75,18 @@ impl Client {
             let complaint = shared.lock().complaint.take();
             return Err(complaint.map_or_else(|| explain(&end), |complaint| complaint.to_string()));
         }
-        let mut keepalive = keepalive.map(|(silence, patience)| Keepalive::new(silence, patience));
+        let mut silence = keepalive.map(|(after, patience)| Silence::new(after, patience, drive.heard));
         let drive = async move {
             let mut begun = Vec::new();
             poll_fn(|cx| {
                 if drive.poll(cx, &mut begun).is_ready() {
                     return Poll::Ready(());
                 }
-                if let Some(keepalive) = &mut keepalive
-                    && keepalive.poll(&mut drive, false, cx).is_ready()
+                if let Some(silence) = &mut silence
+                    && silence.poll(drive.heard, drive.has_streams(), || drive.ping(), cx).is_ready()
                 {
                     let silent =
-                        format!("the peer did not answer a keepalive PING within {:?}", keepalive.patience());
+                        format!("the peer did not answer a keepalive PING within {:?}", silence.patience());
                     drive.end(Error::Told(silent.into()));
                     return Poll::Ready(());
                 }
@@ -89,20 +97,11 @@ impl Client {
         Ok((Self(Arc::new(Handle(shared))), drive))
     }
 
-    /// Whether it takes requests.
-    pub(in crate::proxy) fn is_open(&self) -> bool {
-        !self.core().leaving
-    }
-
-    /// How many streams are held, and how many the peer takes at once.
-    pub(in crate::proxy) fn load(&self) -> (usize, usize) {
+    /// How many streams are held, and how many the peer takes at once; none where it takes no more requests.
+    pub(in crate::proxy) fn load(&self) -> Option<Load> {
         let core = self.core();
-        (core.streams.all(), core.peers.max_streams as usize)
-    }
-
-    /// How many streams are held.
-    pub(in crate::proxy) fn running(&self) -> usize {
-        self.load().0
+        let load = Load { running: core.streams.all(), most: core.peers.max_streams as usize };
+        (!core.leaving).then_some(load)
     }
 
     /// Begins a request. Beyond what the peer takes at once it waits here.
@@ -194,7 +193,7 @@ impl Core {
 /// Why there is no HTTP/2, as one sentence for people.
 fn explain(end: &End) -> String {
     match end {
-        End::Over => "the peer closed the connection during the HTTP/2 handshake".into(),
+        End::Over => closed_early(),
         End::Broken(why) => format!("the HTTP/2 handshake failed: {why}"),
         End::Fault(fault) => format!("the HTTP/2 handshake failed: {}", fault.why),
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use bytes::BytesMut;
 use h2::Reason;
 
+use super::block::Block;
 use super::error::{Error, Fault};
 use super::frame::{
     DEFAULT_WINDOW, Head, PREFACE, flag, kind, put, put_goaway, put_reset, put_window_update,
@@ -14,7 +15,6 @@ use super::frame::{
 use super::head::Known;
 use super::hpack::{Decoder, Encoder};
 use super::out::Out;
-use super::receive::Block;
 use super::settings::{Config, Peers};
 use super::streams::{Key, Streams};
 
@@ -116,8 +116,6 @@ pub(super) struct Core {
     pub(super) ended: Option<Error>,
     /// What is wrong with the peer, where a sentence says more than a code.
     pub(super) complaint: Option<Arc<str>>,
-    /// The PING that asks whether somebody is there has been answered.
-    pub(super) pong: bool,
     pub(super) tally: Tally,
 
     driver: Option<Waker>,
@@ -154,7 +152,6 @@ impl Core {
             leaving: false,
             ended: None,
             complaint: None,
-            pong: false,
             tally: Tally::default(),
             driver: None,
             notified: false,
@@ -277,6 +274,10 @@ impl Core {
         }
         entry.wake();
         let (id, held) = (entry.id, entry.held);
+        if std::mem::take(&mut entry.waits) {
+            self.starved.retain(|waiting| *waiting != key);
+            self.served.retain(|waiting| *waiting != key);
+        }
         if id == 0 {
             self.pending.retain(|waiting| *waiting != key);
         } else {
@@ -347,15 +348,13 @@ impl Core {
 
     /// Asks whether somebody is there.
     pub(super) fn ping(&mut self) {
-        self.pong = false;
         put(self.out.tail(), kind::PING, 0, 0, &HELLO);
         self.notify();
     }
 
+    /// Any answer tells that somebody is there; one of them, that the peer has heard that it is to go.
     pub(super) fn on_pong(&mut self, payload: &[u8]) {
-        if payload == HELLO {
-            self.pong = true;
-        } else if payload == LAST_CALL && self.going == Going::Soon {
+        if payload == LAST_CALL && self.going == Going::Soon {
             self.going = Going::Now;
             put_goaway(self.out.tail(), self.last, Reason::NO_ERROR, "");
         }
@@ -402,5 +401,36 @@ pub(super) fn put_headers(
         let begins = if kind == kind::HEADERS { flags } else { 0 };
         let ends = if parts.peek().is_none() { flag::END_HEADERS } else { 0 };
         put(tail, kind, begins | ends, stream, part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::streams::Entry;
+    use super::*;
+
+    fn core() -> Arc<Shared> {
+        let config = Config {
+            window: 1 << 16,
+            connection_window: 1 << 16,
+            max_frame: 1 << 14,
+            max_streams: 10,
+            max_headers: 1 << 14,
+        };
+        Core::begin(Role::Server, config)
+    }
+
+    #[test]
+    fn streams_that_end_wait_no_more() {
+        let shared = core();
+        let core = &mut *shared.lock();
+        // A client that never opens its connection's window, and takes its requests back.
+        core.send_window = 0;
+        for id in (1..2001).step_by(2) {
+            let key = core.streams.insert(Entry { id, ..Entry::default() });
+            core.wait(key, id % 4 == 1);
+            core.fail(key, Error::Reset(Reason::CANCEL));
+        }
+        assert_eq!((core.starved.len(), core.served.len(), core.streams.all()), (0, 0, 0));
     }
 }

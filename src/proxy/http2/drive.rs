@@ -1,18 +1,18 @@
 //! Between a connection and its socket: reads, and writes what there is to say once a turn.
 
+use std::future::Future as _;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use std::future::Future as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
+use super::block::Begun;
 use super::core::{Core, STALL, Shared, Tally};
 use super::error::{Error, Fault};
-use super::receive::Begun;
-use crate::tls;
+use crate::transport::wire;
 
 /// How much is read at once: at first, and where as much as that comes.
 const READ: (usize, usize) = (16 << 10, 64 << 10);
@@ -61,8 +61,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
         self.shared.lock().prefaced
     }
 
-    pub(super) fn tally(&self) -> Tally {
-        std::mem::take(&mut self.shared.lock().tally)
+    pub(super) fn tally(&self) -> Option<Tally> {
+        Some(std::mem::take(&mut self.shared.lock().tally)).filter(|tally| *tally != Tally::default())
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.shared.lock().streams.open() > 0
+    }
+
+    /// Asks whether somebody is there.
+    pub(super) fn ping(&self) {
+        self.shared.lock().ping();
     }
 
     /// Ends all streams.
@@ -84,7 +93,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
         }
         if end.is_none() && core.is_done() && core.out.is_empty() {
             // Whatever it says to that, there is nothing more to say.
-            let _ = ready!(std::pin::Pin::new(&mut self.io).poll_shutdown(cx));
+            let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
             end = Some(End::Over);
         }
         let Some(end) = end else {
@@ -127,10 +136,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
                 Poll::Ready(Ok(0)) => return Some(End::Over),
                 Poll::Ready(Ok(length)) => length,
                 Poll::Ready(Err(error)) => {
-                    // With TLS 1.3 a server refuses our certificate when the handshake is over for us.
-                    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                        core.complaint.get_or_insert_with(|| tls::explain(&error).into());
-                    }
+                    core.complaint = core.complaint.take().or(wire::refused(&error).map(Into::into));
                     return Some(broken(&error));
                 }
             };
@@ -151,6 +157,38 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Drive<IO> {
     }
 }
 
+impl<IO> Drop for Drive<IO> {
+    /// Nobody waits for a connection that nobody drives, whatever ended its task.
+    fn drop(&mut self) {
+        self.shared.lock().end(Error::Ended);
+    }
+}
+
 fn broken(error: &io::Error) -> End {
     End::Broken(error.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::core::Role;
+    use super::super::settings::Config;
+    use super::super::streams::Entry;
+    use super::*;
+
+    #[test]
+    fn streams_end_with_whoever_drives_their_connection() {
+        let config = Config {
+            window: 1 << 16,
+            connection_window: 1 << 16,
+            max_frame: 1 << 14,
+            max_streams: 10,
+            max_headers: 1 << 14,
+        };
+        let shared = Core::begin(Role::Client, config);
+        let key = shared.lock().streams.insert(Entry { id: 1, held: true, ..Entry::default() });
+        drop(Drive::new(tokio::io::duplex(1).0, Arc::clone(&shared)));
+        let core = &mut *shared.lock();
+        assert_eq!(core.streams.get(key).and_then(|entry| entry.failed.clone()), Some(Error::Ended));
+        assert!(core.leaving);
+    }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use h2::Reason;
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::status::{code_of_reason, reason_name};
+use crate::status::{self, HERE, PEER};
 
 /// Why nothing more comes on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,22 +42,13 @@ impl Error {
 
     /// The status that it stands for. `doing` completes "…while …".
     pub(in crate::proxy) fn status(&self, doing: &str) -> Status {
-        let named = |who: &str, reason: &Reason| format!("{who} {} while {doing}", reason_name(*reason));
         match self {
-            Self::Reset(reason) => {
-                Status::new(code_of_reason(*reason), named("the peer reset the stream with", reason))
-            }
-            Self::ResetHere(reason) => {
-                Status::new(code_of_reason(*reason), named("this side reset the stream with", reason))
-            }
-            Self::GoAway(reason) => {
-                Status::new(Code::Unavailable, named("the peer closed the connection with", reason))
-            }
-            Self::Closed(reason) => {
-                Status::new(Code::Unavailable, named("this side closed the connection with", reason))
-            }
-            Self::Ended => Status::unavailable(format!("the peer closed the connection while {doing}")),
-            Self::Broken(why) => Status::unavailable(format!("the connection broke while {doing}: {why}")),
+            Self::Reset(reason) => status::reset(PEER, *reason, doing),
+            Self::ResetHere(reason) => status::reset(HERE, *reason, doing),
+            Self::GoAway(reason) => status::closed(PEER, *reason, doing),
+            Self::Closed(reason) => status::closed(HERE, *reason, doing),
+            Self::Ended => status::ended(doing),
+            Self::Broken(why) => status::broken(why, doing),
             Self::Told(sentence) => Status::unavailable(&**sentence),
         }
     }

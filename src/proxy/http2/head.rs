@@ -10,7 +10,7 @@ use http::{
 };
 
 use super::hpack::{Encoder, Field, Name};
-use crate::deadline::format_timeout;
+use crate::deadline::{GRPC_TIMEOUT, format_timeout};
 
 /// The fields of one header block, as they come.
 #[derive(Debug, Default)]
@@ -213,8 +213,6 @@ pub(in crate::proxy) struct Onward<'a> {
     /// What stands in the place of `grpc-timeout`.
     pub(in crate::proxy) timeout: Option<Duration>,
 }
-
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 impl Onward<'_> {
     pub(super) fn encode(&self, encoder: &mut Encoder, out: &mut Vec<u8>) {

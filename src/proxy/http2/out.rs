@@ -11,8 +11,7 @@ use tokio::io::AsyncWrite;
 /// From this length on bytes are written from where they lie; below, a copy costs less than a piece of its own.
 const BY_REFERENCE: usize = 4096;
 
-/// A buffer that has grown past this is given back once it is empty. To give back what is needed again at once costs
-/// more than all the rest: the allocator hands its pages to the system, and takes them anew.
+/// A buffer that has grown past this is given back once it is empty. Smaller ones stay as long as there are streams.
 const KEEP: usize = 128 << 10;
 
 /// How many pieces go into one write.

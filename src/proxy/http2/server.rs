@@ -7,20 +7,20 @@ use std::time::Duration;
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::block::Begun;
 use super::core::{Core, Role, Tally};
 use super::drive::{Drive, End};
 use super::error::Error;
-use super::keepalive::Keepalive;
-use super::receive::Begun;
 use super::settings::Config;
 use super::stream::Stream;
+use crate::transport::keepalive::Silence;
 
 /// A client's connection.
 #[derive(Debug)]
 pub(in crate::proxy) struct Server<IO> {
     drive: Drive<IO>,
     begun: Vec<Begun>,
-    keepalive: Option<Keepalive>,
+    silence: Option<Silence>,
     /// How it ended, where that was seen with the preface.
     end: Option<End>,
 }
@@ -39,12 +39,12 @@ pub(in crate::proxy) enum Ended {
 impl<IO: AsyncRead + AsyncWrite + Unpin> Server<IO> {
     pub(in crate::proxy) fn new(io: IO, config: Config) -> Self {
         let drive = Drive::new(io, Core::begin(Role::Server, config));
-        Self { drive, begun: Vec::new(), keepalive: None, end: None }
+        Self { drive, begun: Vec::new(), silence: None, end: None }
     }
 
     /// Asks a silent client whether it is there: after how much silence, and for how long it may think about that.
-    pub(in crate::proxy) fn keep_alive(&mut self, silence: Duration, patience: Duration) {
-        self.keepalive = Some(Keepalive::new(silence, patience));
+    pub(in crate::proxy) fn keep_alive(&mut self, after: Duration, patience: Duration) {
+        self.silence = Some(Silence::new(after, patience, self.drive.heard));
     }
 
     /// Ready once the client has begun to speak HTTP/2; with an error where it speaks something else, or has gone.
@@ -77,18 +77,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Server<IO> {
         match polled {
             Poll::Ready(End::Fault(fault)) => Poll::Ready(Ended::Fault(fault.why)),
             Poll::Ready(End::Over | End::Broken(_)) => Poll::Ready(Ended::Over),
-            Poll::Pending => match &mut self.keepalive {
-                Some(keepalive) => keepalive.poll(&mut self.drive, true, cx).map(|()| {
-                    self.drive.end(Error::Ended);
-                    Ended::Silent
-                }),
+            Poll::Pending => match &mut self.silence {
+                Some(silence) => {
+                    let drive = &self.drive;
+                    silence.poll(drive.heard, true, || drive.ping(), cx).map(|()| {
+                        drive.end(Error::Ended);
+                        Ended::Silent
+                    })
+                }
                 None => Poll::Pending,
             },
         }
     }
 
-    /// What happened to requests that never came to be streams, since this was last asked.
-    pub(in crate::proxy) fn tally(&self) -> Tally {
+    /// What happened to requests that never came to be streams since this was last asked, where something did.
+    pub(in crate::proxy) fn tally(&self) -> Option<Tally> {
         self.drive.tally()
     }
 

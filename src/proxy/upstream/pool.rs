@@ -65,12 +65,11 @@ impl Pool {
         let mut full = 0;
         let mut at = 0;
         while let Some(connection) = inner.connections.get(at) {
-            if !connection.is_open() {
+            let Some(load) = connection.load() else {
                 inner.connections.remove(at);
                 continue;
-            }
-            let (running, most) = connection.load();
-            if running < most {
+            };
+            if load.running < load.most {
                 return Ready::Place(connection.clone());
             }
             full += 1;
@@ -82,18 +81,19 @@ impl Pool {
     /// The least busy connection, whether it has room or not: what is too much waits there.
     fn crowded(&self) -> Option<Client> {
         let inner = lock(&self.0);
-        let open = inner.connections.iter().filter(|connection| connection.is_open());
-        open.min_by_key(|connection| connection.running()).cloned()
+        let open =
+            inner.connections.iter().filter_map(|connection| Some((connection.load()?.running, connection)));
+        open.min_by_key(|(running, _)| *running).map(|(_, connection)| connection.clone())
     }
 
     /// Whether a connection stands that takes requests, be it full or not.
     pub(in crate::proxy) fn stands(&self) -> bool {
-        lock(&self.0).connections.iter().any(Client::is_open)
+        lock(&self.0).connections.iter().any(|connection| connection.load().is_some())
     }
 
     /// How many connections stand.
     pub(in crate::proxy) fn len(&self) -> usize {
-        lock(&self.0).connections.iter().filter(|connection| connection.is_open()).count()
+        lock(&self.0).connections.iter().filter(|connection| connection.load().is_some()).count()
     }
 
     /// Why the last attempt failed, where no connection stands since.
