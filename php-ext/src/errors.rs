@@ -111,6 +111,44 @@ pub(crate) fn exit() -> Thrown {
     Thrown::Pending
 }
 
+/// Whether an `exit()` is on its way.
+pub(crate) fn is_exit() -> bool {
+    // SAFETY: this is the thread that runs PHP; the engine only looks at the object's class.
+    unsafe {
+        let pending = (*ext_php_rs_executor_globals()).exception;
+        !pending.is_null() && zend::sys::zend_is_unwind_exit(pending)
+    }
+}
+
+/// Warns of an exception that nobody will catch.
+pub(crate) fn warn_of(exception: Object<'_>) {
+    let base = if exception.is_a(ce::error()) { ce::error() } else { ce::exception() };
+    let file = exception.read(base, "file");
+    let file = file.zend_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned());
+    let text = format!(
+        "Viaduct\\async(): nobody waited for a task that threw {}: {} in {}:{}",
+        zend::class_name(exception.class()),
+        message_of(exception),
+        file.unwrap_or_default(),
+        exception.read(base, "line").long().unwrap_or_default(),
+    );
+    let text = CString::new(text.replace('\0', "\\0")).unwrap_or_default();
+    // A destructor must run while an exception is on its way; a handler for errors may throw another.
+    // SAFETY: this is the thread that runs PHP, a format with one string; the exception is put back.
+    unsafe {
+        let pending = std::mem::replace(&mut (*ext_php_rs_executor_globals()).exception, ptr::null_mut());
+        zend::sys::zend_error(i32::try_from(ext_php_rs::ffi::E_WARNING).unwrap_or(2), c"%s".as_ptr(), text.as_ptr());
+        if zend::exception_pending()
+            && let Ok(thrown) = Thrown::Pending.catch()
+        {
+            log(&format!("viaduct: a handler for errors threw: {}", describe(thrown.get())));
+        }
+        if !zend::exception_pending() {
+            (*ext_php_rs_executor_globals()).exception = pending;
+        }
+    }
+}
+
 /// Takes an `exit()` that is on its way. Whether there was one.
 pub(crate) fn take_exit() -> bool {
     // SAFETY: this is the thread that runs PHP; the reference goes from the globals to the box.
@@ -228,6 +266,15 @@ pub(crate) fn exception(
         exception.get().write(base, "previous", previous.into_value());
     }
     Thrown::Object(exception)
+}
+
+/// Sets where an exception says that it was thrown.
+pub(crate) fn set_place(exception: Object<'_>, file: &str, line: u32) {
+    let base = if exception.is_a(ce::error()) { ce::error() } else { ce::exception() };
+    exception.write(base, "file", zend::string(file.as_bytes()));
+    let mut value = Zval::new();
+    value.set_long(i64::from(line));
+    exception.write(base, "line", value);
 }
 
 /// The status and trailers that a `RpcException` stands for; `None` for other objects.

@@ -1,8 +1,8 @@
 //! PHP's fibers, driven from Rust.
 //!
-//! The engine exports no functions for them, so PHP's own methods are called: `start`, `resume`,
-//! `Fiber::suspend`. A fiber of ours runs a native function from its first frame on, and that
-//! function serves one job after the other: making a fiber costs a stack, switching costs little.
+//! The engine exports no functions that start one, so PHP's own method is called. A fiber of ours runs a
+//! native function from its first frame on, and that function serves one job after the other: making a
+//! fiber costs a stack, switching ([`zend::switch`](crate::zend::switch)) costs little.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -18,6 +18,7 @@ use ext_php_rs::types::{ZendStr, Zval};
 use ext_php_rs::zend::{CatchError, ClassEntry, ExecuteData, try_catch};
 
 use crate::errors::{self, Thrown};
+use crate::zend::switch::Raw;
 use crate::zend::{call, exception_pending, sys};
 
 unsafe extern "C" {
@@ -68,23 +69,23 @@ impl Fiber {
         Ok(fiber)
     }
 
-    /// Runs `main` in it until it suspends itself for the first time.
+    /// Runs `main` in it until it is parked for the first time.
     ///
     /// # Errors
     ///
     /// `Bailout` where a fatal error struck inside; `Pending` where `exit()` was called.
     pub(crate) fn start(&self, main: fn()) -> Result<(), Thrown> {
         MAIN.set(Some(main));
-        self.switch(b"start")
+        self.switch(b"start", &mut [])
     }
 
-    /// Runs it on from where it suspended itself. Errors as [`start`](Self::start).
-    pub(crate) fn resume(&self) -> Result<(), Thrown> {
-        self.switch(b"resume")
+    /// Throws an exception where user code has suspended it, and runs it on. Errors as [`start`](Self::start).
+    pub(crate) fn throw(&self, exception: Zval) -> Result<(), Thrown> {
+        self.switch(b"throw", &mut [exception])
     }
 
-    fn switch(&self, method: &'static [u8]) -> Result<(), Thrown> {
-        match try_catch(AssertUnwindSafe(|| self.call(method, &mut []))) {
+    fn switch(&self, method: &'static [u8], arguments: &mut [Zval]) -> Result<(), Thrown> {
+        match try_catch(AssertUnwindSafe(|| self.call(method, arguments))) {
             Ok(outcome) => outcome.map(drop),
             Err(CatchError::Bailout) => Err(Thrown::Bailout),
             Err(other) => Err(errors::error(other.to_string())),
@@ -92,25 +93,17 @@ impl Fiber {
     }
 
     fn call(&self, method: &[u8], arguments: &mut [Zval]) -> Result<Zval, Thrown> {
-        let object = self.object.object().map_or(ptr::null_mut(), |o| ptr::from_ref(o).cast_mut());
-        call_method(object, method, arguments)
+        call_method(self.object(), method, arguments)
     }
 
-    /// Whether this is the fiber that runs now.
-    pub(crate) fn is_running(&self) -> bool {
-        let Some(object) = self.object.object() else { return false };
-        // SAFETY: the globals live as long as the process. A fiber begins with its object.
-        unsafe { ptr::eq((*ext_php_rs_executor_globals()).active_fiber.cast::<zend_object>(), object) }
+    fn object(&self) -> *mut zend_object {
+        self.object.object().map_or(ptr::null_mut(), |o| ptr::from_ref(o).cast_mut())
     }
-}
 
-/// Suspends the fiber that runs now, until it is resumed.
-///
-/// # Errors
-///
-/// Where the fiber is destroyed instead: return to its first frame, and call no PHP code on the way.
-pub(crate) fn suspend() -> Result<(), Thrown> {
-    call_method(ptr::null_mut(), b"suspend", &mut []).map(drop)
+    /// The fiber as the engine has it.
+    pub(crate) fn raw(&self) -> Raw {
+        Raw::of(self.object())
+    }
 }
 
 /// Whether any fiber runs now, ours or another.

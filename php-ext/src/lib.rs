@@ -17,6 +17,7 @@ mod metadata;
 mod probe;
 mod scheduler;
 mod serve;
+mod signals;
 mod zend;
 
 use ext_php_rs::prelude::*;

@@ -53,5 +53,6 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     status::register()?;
     collect::install::<task::Task>();
     crate::fiber::register();
+    crate::signals::hook();
     crate::compat::register(module)
 }

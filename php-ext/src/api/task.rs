@@ -1,6 +1,6 @@
 //! `Viaduct\Task` and `Viaduct\async()`
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,12 @@ use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use tokio::sync::Notify;
 use viaduct::Status;
+use viaduct::reactor::fork::generation;
 
+use super::exceptions;
 use crate::callable::Callable;
-use crate::errors::Thrown;
-use crate::scheduler::{self, Scheduler, Strand, wait};
+use crate::errors::{self, Thrown};
+use crate::scheduler::{self, Scheduler, Strand};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
 use crate::zend::collect::{Collector, Holds};
@@ -23,10 +25,26 @@ use crate::zend::object::Object;
 pub(crate) struct Task {
     state: Rc<State>,
     strand: RefCell<Weak<Strand>>,
+    /// The process in which it was started.
+    generation: u32,
+}
+
+/// How a task ended.
+enum Outcome {
+    Returned(Zval),
+    Threw(Zval),
+    /// It called `exit()`.
+    Exited,
+    /// Its fiber was destroyed.
+    Lost,
 }
 
 struct State {
-    outcome: RefCell<Option<Result<Zval, Zval>>>,
+    outcome: RefCell<Option<Outcome>>,
+    /// Whether somebody has waited for it: then what it threw is theirs.
+    awaited: Cell<bool>,
+    /// Whether `cancel()` was called: then its CancelledException is no news.
+    cancelled: Cell<bool>,
     ended: Arc<Ended>,
 }
 
@@ -35,6 +53,9 @@ struct Ended {
     flag: AtomicBool,
     told: Notify,
 }
+
+/// The task's own end of its state: it ends, however the function does.
+struct Ending(Rc<State>);
 
 rust_class!(Task, "Viaduct\\Task");
 
@@ -53,7 +74,7 @@ impl Class for Task {
 impl Holds for Task {
     fn show(&self, to: &mut Collector<'_>) {
         if let Ok(outcome) = self.state.outcome.try_borrow()
-            && let Some(Ok(value) | Err(value)) = &*outcome
+            && let Some(Outcome::Returned(value) | Outcome::Threw(value)) = &*outcome
         {
             to.see(value);
         }
@@ -61,40 +82,66 @@ impl Holds for Task {
 }
 
 impl Task {
-    /// Runs the function until it first waits.
+    /// Runs the function until it first waits. A task that is `detached` does not end with the handler that starts it.
     pub(crate) fn start(
         scheduler: &Rc<Scheduler>,
         function: Callable,
         arguments: Vec<Zval>,
         named: Option<Zval>,
+        detached: bool,
     ) -> Result<Self, Thrown> {
         let ended = Arc::new(Ended { flag: AtomicBool::new(false), told: Notify::new() });
-        let state = Rc::new(State { outcome: RefCell::default(), ended });
-        let theirs = Rc::clone(&state);
+        let state = Rc::new(State {
+            outcome: RefCell::default(),
+            awaited: Cell::new(false),
+            cancelled: Cell::new(false),
+            ended,
+        });
+        let ending = Ending(Rc::clone(&state));
         let job = Box::new(move || {
             let mut arguments = arguments;
             let outcome = function.call_named(&mut arguments, named.as_ref());
             drop((function, arguments, named));
             match outcome {
-                Ok(value) => theirs.end(Ok(value)),
+                Ok(value) => ending.0.end(Outcome::Returned(value)),
                 Err(thrown) => match thrown.catch() {
-                    Ok(exception) => theirs.end(Err(exception.into_value())),
-                    // `exit()`, or the fiber is being destroyed: nobody will wait any more.
-                    Err(pending) => pending.throw(),
+                    Ok(exception) => ending.0.end(Outcome::Threw(exception.into_value())),
+                    Err(pending) => {
+                        if errors::is_exit() {
+                            // Whoever waits for it ends as well.
+                            ending.0.end(Outcome::Exited);
+                        }
+                        pending.throw();
+                    }
                 },
             }
         });
-        let strand = scheduler.spawn(job)?;
-        Ok(Self { state, strand: RefCell::new(Rc::downgrade(&strand)) })
+        let scope = if detached { None } else { scheduler.scope() };
+        let strand = scheduler.spawn(job, scope)?;
+        Ok(Self { state, strand: RefCell::new(Rc::downgrade(&strand)), generation: generation() })
     }
 
     /// Waits for the function to end.
     pub(crate) fn finished(&self) -> Result<(), Thrown> {
-        if self.state.ended.is_set() {
-            return Ok(());
+        if !self.state.ended.is_set() {
+            if self.generation != generation() {
+                return Err(errors::error(
+                    "this wait can never end: the task was started before the fork and runs in the parent process"
+                        .into(),
+                ));
+            }
+            let Some(strand) = self.strand.borrow().upgrade() else { return Err(lost()) };
+            let ended = Arc::clone(&self.state.ended);
+            let waited = scheduler::wait_for_task(&scheduler::scheduler()?, &strand, async move {
+                ended.wait().await;
+            });
+            // In the child of a fork the task may have ended although the wait is the parent's.
+            if !self.state.ended.is_set() || self.generation == generation() {
+                waited?;
+            }
         }
-        let ended = Arc::clone(&self.state.ended);
-        wait(&scheduler::scheduler()?, async move { ended.wait().await })
+        self.state.awaited.set(true);
+        Ok(())
     }
 
     /// What it returned or threw.
@@ -102,26 +149,57 @@ impl Task {
         self.finished()?;
         let outcome = self.state.outcome.borrow();
         match &*outcome {
-            Some(Ok(value)) => Ok(value.shallow_clone()),
-            Some(Err(exception)) => Err(rethrown(exception)),
-            None => Err(crate::errors::error("the task ended without a result".into())),
+            Some(Outcome::Returned(value)) => Ok(value.shallow_clone()),
+            Some(Outcome::Threw(exception)) => Err(rethrown(exception)),
+            Some(Outcome::Exited) => Err(errors::exit()),
+            Some(Outcome::Lost) | None => Err(lost()),
         }
     }
+}
+
+fn lost() -> Thrown {
+    errors::error("the task ended without a result: its fiber was destroyed".into())
 }
 
 /// The same exception once more.
 fn rethrown(exception: &Zval) -> Thrown {
     match Object::of(exception).map(Object::share) {
         Some(object) => Thrown::Object(object),
-        None => crate::errors::error("the task's exception is no object".into()),
+        None => errors::error("the task's exception is no object".into()),
     }
 }
 
 impl State {
-    fn end(&self, outcome: Result<Zval, Zval>) {
+    fn end(&self, outcome: Outcome) {
+        if self.ended.is_set() {
+            return;
+        }
         self.outcome.replace(Some(outcome));
         self.ended.flag.store(true, Ordering::Release);
         self.ended.told.notify_waiters();
+    }
+
+    /// Says what the function threw where nobody waited for it.
+    fn report(&self) {
+        let outcome = self.outcome.take();
+        let Some(Outcome::Threw(exception)) = &outcome else { return };
+        let Some(thrown) = Object::of(exception).filter(|_| !self.awaited.get()) else { return };
+        let expected = self.cancelled.get() && thrown.is_a(exceptions::CANCELLED.get());
+        if !expected {
+            errors::warn_of(thrown);
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.report();
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end(Outcome::Lost);
     }
 }
 
@@ -155,7 +233,8 @@ fn cancel(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
     let this = call.this::<Task>()?;
     let strand = this.strand.borrow().upgrade();
-    if let Some(strand) = strand.filter(|_| !this.state.ended.is_set()) {
+    if let Some(strand) = strand.filter(|_| !this.state.ended.is_set() && this.generation == generation()) {
+        this.state.cancelled.set(true);
         scheduler::scheduler()?.interrupt(&strand, Status::cancelled("the task was cancelled"));
     }
     Ok(())

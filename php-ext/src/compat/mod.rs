@@ -19,7 +19,6 @@ pub(crate) mod exceptions;
 pub(crate) mod fields;
 pub(crate) mod info;
 pub(crate) mod ini;
-pub(crate) mod interrupts;
 pub(crate) mod link;
 mod log;
 pub(crate) mod metadata;

@@ -20,7 +20,6 @@ use viaduct::tls::ServerTls;
 use super::call::Call as GrpcCall;
 use super::exceptions::{expecting, logic, runtime};
 use super::ini;
-use super::interrupts::{self, Interrupts};
 use super::metadata;
 use super::server_args::ServerArgs;
 use super::server_call::ServerCall;
@@ -86,7 +85,6 @@ impl Class for Server {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        interrupts::restore();
         if let Some(handle) = &self.handle {
             handle.abort();
         }
@@ -208,11 +206,8 @@ fn request_call(call: Call<'_>) -> Result<ObjectBox, Thrown> {
         if let Some(incoming) = inbox.pop() {
             return described(incoming.call, this.args.config.max_send);
         }
-        let scheduler = scheduler::scheduler()?;
-        let interrupts = Interrupts::watch(&scheduler);
         let waiting = inbox.clone();
-        wait(&scheduler, async move { interrupts.unless(waiting.ready()).await })?;
-        interrupts::dispatch()?;
+        wait(&scheduler::scheduler()?, async move { waiting.ready().await })?;
     }
 }
 

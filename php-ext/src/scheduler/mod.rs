@@ -2,8 +2,12 @@
 //!
 //! Whatever waits, waits through [`wait`]. On the main stack that drives the reactor until the future
 //! is done, and runs fibers that become ready meanwhile. In a fiber of ours the future is left with
-//! the scheduler, the fiber suspends itself, and the loop on the main stack goes on; it polls the
+//! the scheduler, the task is parked, and the loop on the main stack goes on; it polls the
 //! future inside the reactor, so that nothing a fiber starts needs a wake-up across threads.
+//!
+//! Where fibers must not be switched (signal handlers, destructors before PHP 8.4, fibers that are being
+//! destroyed, the comparison of `usort()`), a wait drives the reactor and runs nothing else: fibers that
+//! become ready stay so until the thread is out of there.
 //!
 //! Futures never hold a Zval. Nothing is borrowed while PHP code runs or a fiber is switched to.
 
@@ -19,6 +23,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{CatchError, try_catch};
 use http::HeaderMap;
 use viaduct::Status;
@@ -26,10 +31,9 @@ use viaduct::deadline::Deadline;
 use viaduct::reactor::fork::abandon;
 use viaduct::reactor::{Reactor, turn};
 
-use crate::callable::Callable;
 use crate::errors::{self, Thrown};
-use crate::fiber;
-use crate::zend::exception_pending;
+use crate::zend::{exception_pending, switch};
+use crate::{fiber, signals};
 
 pub(crate) use strand::Strand;
 use strand::fiber_main;
@@ -53,10 +57,6 @@ pub(crate) trait Source {
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
     /// To be called on the reactor before it waits: sends what jobs have left to be sent.
     fn flush(&self);
-    /// Whether a signal has come for which PHP code has a handler.
-    fn interrupted(&self) -> bool;
-    /// Whether [`interrupted`](Self::interrupted) would say yes.
-    fn has_interrupt(&self) -> bool;
     /// Looks whether the server was told to stop, and begins to drain it then.
     fn poll_told(&self, cx: &mut Context<'_>);
     /// Ready once the loop shall end.
@@ -86,6 +86,8 @@ pub(crate) struct Scheduler {
     main_scope: RefCell<Option<Rc<dyn Scope>>>,
     jobs_left: Cell<u32>,
     turn_at: Cell<Instant>,
+    /// Set at the end of a request: fibers that have nothing to do end.
+    ending: Cell<bool>,
 }
 
 thread_local! {
@@ -123,7 +125,9 @@ fn start() -> Result<Rc<Scheduler>, Thrown> {
         main_scope: RefCell::default(),
         jobs_left: Cell::new(PHP_JOBS),
         turn_at: Cell::new(Instant::now()),
+        ending: Cell::new(false),
     });
+    signals::hook();
     if let Some(inherited) = SCHEDULER.replace(Some(Rc::clone(&scheduler))) {
         // A forked child: its futures belong to the parent's reactor and are not to be touched.
         abandon(inherited);
@@ -137,16 +141,22 @@ pub(crate) fn end_request() {
     if scheduler.reactor.is_stale() {
         return;
     }
+    scheduler.end_fibers();
     let waits = scheduler.waits.clear();
     let ready = scheduler.ready.take();
-    let idle = scheduler.idle.take();
     let destroyed = scheduler.destroyed.take();
     scheduler.source.take();
-    drop((waits, ready, idle, destroyed));
+    // After a fatal error the engine unwinds no fiber: what waits would keep its stack for as long as the process lives.
+    let waiting = waits.iter().flatten().map(|wait| &wait.strand);
+    for strand in waiting.chain(&ready) {
+        strand.fiber.raw().free_stack();
+    }
+    drop((waits, ready, destroyed));
 }
 
 /// Ends the reactor, at the end of the process or thread.
 pub(crate) fn shutdown() {
+    signals::shutdown();
     if let Some(scheduler) = SCHEDULER.take() {
         if scheduler.reactor.is_stale() {
             abandon(scheduler);
@@ -161,25 +171,69 @@ pub(crate) fn shutdown() {
 ///
 /// # Errors
 ///
-/// CancelledException where the handler's call or the task is cancelled meanwhile.
+/// CancelledException where the handler's call or the task is cancelled meanwhile; what a signal's handler
+/// throws; RpcException where the thread goes on in the child of a fork, and the future is its parent's.
 pub(crate) fn wait<T: 'static>(
     scheduler: &Rc<Scheduler>,
     future: impl Future<Output = T> + 'static,
 ) -> Result<T, Thrown> {
-    match scheduler.current_strand() {
-        Some(strand) => scheduler.wait_in_fiber(&strand, future),
-        None => scheduler.wait_on_main(future),
+    let strand = scheduler.current.borrow().clone();
+    match strand {
+        Some(strand) if strand.may_park() => scheduler.wait_in_fiber(&strand, future),
+        strand => scheduler.wait_here(strand.as_deref(), future),
+    }
+}
+
+/// Waits for `task`, which ends `future`.
+///
+/// # Errors
+///
+/// As [`wait`]; Error where the task cannot end before the wait is over.
+pub(crate) fn wait_for_task(
+    scheduler: &Rc<Scheduler>,
+    task: &Rc<Strand>,
+    future: impl Future<Output = ()> + 'static,
+) -> Result<(), Thrown> {
+    let strand = scheduler.current.borrow().clone();
+    if let Some(strand) = &strand
+        && task.leads_to(strand)
+    {
+        return Err(errors::error(
+            "this wait can never end: the task waits for itself, alone or through others that wait for it".into(),
+        ));
+    }
+    match strand {
+        Some(strand) if strand.may_park() => {
+            *strand.awaits.borrow_mut() = Some(Rc::clone(task));
+            let waited = scheduler.wait_in_fiber(&strand, future);
+            strand.awaits.take();
+            waited
+        }
+        // On the main stack tasks run on meanwhile.
+        None if !switch::is_blocked() => scheduler.wait_here(None, future),
+        _ => Err(errors::error(
+            "this wait can never end: the task cannot run on here, where PHP does not switch fibers (a signal handler, \
+             a destructor, a comparison of usort(), a fiber that is being destroyed)"
+                .into(),
+        )),
+    }
+}
+
+/// The functions of PHP's that keep what they call in one place for the whole thread: two that wait inside would call
+/// each other's.
+fn is_sort(name: &[u8]) -> bool {
+    matches!(name, b"usort" | b"uasort" | b"uksort" | b"array_walk" | b"array_walk_recursive")
+        || [&b"array_u"[..], b"array_diff_u", b"array_intersect_u"].iter().any(|start| name.starts_with(start))
+}
+
+impl Strand {
+    /// Whether the task, which runs now, may leave the thread to others.
+    fn may_park(&self) -> bool {
+        !switch::is_blocked() && !self.fiber.raw().is_inside(is_sort)
     }
 }
 
 impl Scheduler {
-    /// The strand that runs now; none on the main stack, and none in a fiber of somebody else's.
-    fn current_strand(&self) -> Option<Rc<Strand>> {
-        let current = self.current.borrow();
-        let strand = current.as_ref()?;
-        strand.fiber.is_running().then(|| Rc::clone(strand))
-    }
-
     /// What calls that are made now inherit.
     pub(crate) fn scope(&self) -> Option<Rc<dyn Scope>> {
         match &*self.current.borrow() {
@@ -188,11 +242,11 @@ impl Scheduler {
         }
     }
 
-    /// Sets the scope of the job that runs now.
-    pub(crate) fn set_scope(&self, scope: Option<Rc<dyn Scope>>) {
+    /// Sets the scope of the job that runs now; returns the one before.
+    pub(crate) fn set_scope(&self, scope: Option<Rc<dyn Scope>>) -> Option<Rc<dyn Scope>> {
         match &*self.current.borrow() {
-            Some(strand) => *strand.scope.borrow_mut() = scope,
-            None => *self.main_scope.borrow_mut() = scope,
+            Some(strand) => strand.scope.replace(scope),
+            None => self.main_scope.replace(scope),
         }
     }
 
@@ -223,29 +277,37 @@ impl Scheduler {
         // Without tokio's budget: a future that has used it up is woken at the end of the turn, and the
         // turn may end first when another fiber is ready. tokio then forgets to wake it.
         self.waits.add(Box::pin(tokio::task::unconstrained(future)), strand);
-        if fiber::suspend().is_err() {
+        if strand.fiber.raw().park(|parked| strand.parked.set(Some(parked))).is_err() {
             // The fiber is being destroyed: nobody will look at the wait again.
-            drop(self.waits.remove(strand));
+            let wait = self.waits.remove(strand);
+            if self.reactor.is_stale() {
+                abandon(wait);
+            }
             self.destroyed.borrow_mut().push(Rc::clone(strand));
             return Err(Thrown::Pending);
         }
         if let Some(status) = strand.interrupt.take() {
             return Err(errors::cancelled_exception(&status, &HeaderMap::new()));
         }
-        slot.take().ok_or_else(|| {
-            // The wait is not over and would resume the fiber in the middle of something else.
-            drop(self.waits.remove(strand));
-            errors::error("a fiber of viaduct's was resumed by somebody else".into())
-        })
+        slot.take().ok_or_else(|| errors::error("a task was resumed before its wait was over".into()))
     }
 
-    fn wait_on_main<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Result<T, Thrown> {
-        let scope = self.main_scope.borrow().clone();
-        if scope.is_none() && !self.has_fibers() {
+    /// Waits without leaving the stack that runs now: the main one, or that of `strand` where it may not be parked.
+    fn wait_here<T: 'static>(
+        &self,
+        strand: Option<&Strand>,
+        future: impl Future<Output = T> + 'static,
+    ) -> Result<T, Thrown> {
+        let scope = match strand {
+            Some(strand) => strand.scope.borrow().clone(),
+            None => self.main_scope.borrow().clone(),
+        };
+        if scope.is_none() && !self.has_fibers() && !signals::are_watched() {
             return Ok(self.reactor.block_on(future));
         }
         let cancelled = scope.map(|s| s.cancelled());
-        self.drive(async move {
+        let may_switch = !switch::is_blocked() && strand.is_none_or(Strand::may_park);
+        self.drive(may_switch, async move {
             match cancelled {
                 None => Ok(future.await),
                 Some(cancelled) => tokio::select! {
@@ -262,14 +324,23 @@ impl Scheduler {
         !self.ready.borrow().is_empty() || !self.waits.is_empty()
     }
 
-    /// Drives the reactor until the future is done, and runs fibers that become ready.
-    fn drive<T>(&self, future: impl Future<Output = T>) -> Result<T, Thrown> {
-        let mut future = std::pin::pin!(future);
+    /// Drives the reactor until the future is done; runs fibers that become ready where it `may_switch`.
+    fn drive<T>(&self, may_switch: bool, future: impl Future<Output = T>) -> Result<T, Thrown> {
+        let mut future = Box::pin(future);
         // A handler that waits on the main stack has the server's loop under it, which stands still:
         // what that does besides running handlers is done here.
         let source = self.source.borrow().clone();
         loop {
-            self.resume_ready()?;
+            if may_switch {
+                let resumed = self.resume_ready();
+                if self.reactor.is_stale() {
+                    // A task has forked, and this is the child: what is waited for is the parent's.
+                    abandon(future);
+                    resumed?;
+                    return Err(errors::rpc_exception(&inherited(), &HeaderMap::new()));
+                }
+                resumed?;
+            }
             let outcome = self.reactor.block_on(poll_fn(|cx| {
                 if let Some(source) = &source {
                     source.flush();
@@ -278,43 +349,65 @@ impl Scheduler {
                     return Poll::Ready(Some(value));
                 }
                 self.waits.poll(cx, &self.ready);
-                let interrupted = source.as_ref().is_some_and(|source| {
+                if let Some(source) = &source {
                     source.poll_told(cx);
-                    source.has_interrupt()
-                });
-                if self.ready.borrow().is_empty() && !interrupted { Poll::Pending } else { Poll::Ready(None) }
+                }
+                let ready = may_switch && !self.ready.borrow().is_empty();
+                if ready || signals::poll_seen(cx).is_ready() { Poll::Ready(None) } else { Poll::Pending }
             }));
             if let Some(value) = outcome {
                 return Ok(value);
             }
-            if source.as_ref().is_some_and(|source| source.interrupted()) {
-                dispatch_signals()?;
-            }
+            signals::dispatch(source.is_some())?;
         }
     }
 
-    /// Resumes fibers whose waits are over, for as long as PHP may run.
+    /// Resumes fibers whose waits are over.
     fn resume_ready(&self) -> Result<(), Thrown> {
         loop {
             let next = self.ready.borrow_mut().pop_front();
             let Some(strand) = next else { return Ok(()) };
-            self.switch(&strand, false)?;
+            self.switch(&strand)?;
+            if self.reactor.is_stale() {
+                return Ok(());
+            }
         }
     }
 
-    /// Runs a job in a fiber: at once, until it first waits.
-    pub(crate) fn spawn(&self, job: Job) -> Result<Rc<Strand>, Thrown> {
-        let idle = self.idle.borrow_mut().pop();
-        let (strand, fresh) = match idle {
-            Some(strand) => (strand, false),
-            None => (Strand::new()?, true),
-        };
+    /// Runs a job in a fiber: at once, until it first waits; later where fibers must not be switched now.
+    pub(crate) fn spawn(&self, job: Job, scope: Option<Rc<dyn Scope>>) -> Result<Rc<Strand>, Thrown> {
+        let strand = self.free_strand()?;
         *strand.job.borrow_mut() = Some(job);
-        // What a handler starts beside itself has the handler's deadline, too.
-        let scope = self.scope();
         *strand.scope.borrow_mut() = scope;
-        self.switch(&strand, fresh)?;
+        if switch::is_blocked() {
+            self.ready.borrow_mut().push_back(Rc::clone(&strand));
+        } else {
+            self.switch(&strand)?;
+        }
         Ok(strand)
+    }
+
+    fn free_strand(&self) -> Result<Rc<Strand>, Thrown> {
+        loop {
+            let idle = self.idle.borrow_mut().pop();
+            match idle {
+                Some(strand) if strand.is_usable() => return Ok(strand),
+                Some(_) => {}
+                None => return Strand::new(),
+            }
+        }
+    }
+
+    /// Ends the fibers that have nothing to do.
+    fn end_fibers(&self) {
+        self.ending.set(true);
+        for strand in self.idle.take() {
+            if strand.is_usable() && !switch::is_blocked() {
+                // It has nothing to say any more.
+                let _ = self.switch(&strand);
+            }
+        }
+        self.ending.set(false);
     }
 
     /// Runs a job on the main stack.
@@ -328,9 +421,20 @@ impl Scheduler {
         }
     }
 
-    fn switch(&self, strand: &Rc<Strand>, fresh: bool) -> Result<(), Thrown> {
+    /// Runs a strand until it is parked or ends.
+    fn switch(&self, strand: &Rc<Strand>) -> Result<(), Thrown> {
+        if !strand.is_usable() {
+            return Ok(());
+        }
         let before = self.current.replace(Some(Rc::clone(strand)));
-        let switched = if fresh { strand.fiber.start(fiber_main) } else { strand.fiber.resume() };
+        let mut switched = match strand.parked.take() {
+            Some(parked) => strand.fiber.raw().unpark(parked),
+            None => strand.fiber.start(fiber_main),
+        };
+        // User code has suspended the fiber itself, which nothing would resume.
+        while switched.is_ok() && strand.fiber.raw().is_suspended() {
+            switched = strand.fiber.throw(suspended(strand));
+        }
         self.current.replace(before);
         switched
     }
@@ -353,6 +457,7 @@ impl Scheduler {
     /// Ends the wait of a suspended job with `status`. Nothing where it does not wait.
     pub(crate) fn interrupt(&self, strand: &Rc<Strand>, status: Status) {
         if self.waits.remove(strand).is_some() {
+            strand.awaits.take();
             *strand.interrupt.borrow_mut() = Some(status);
             self.ready.borrow_mut().push_back(Rc::clone(strand));
         }
@@ -370,7 +475,10 @@ impl Scheduler {
 
     /// Whether a server may run here: on the main stack, and one at a time.
     pub(crate) fn may_serve(&self) -> bool {
-        self.source.borrow().is_none() && self.current.borrow().is_none() && !fiber::inside()
+        self.source.borrow().is_none()
+            && self.current.borrow().is_none()
+            && !fiber::inside()
+            && !switch::is_blocked()
     }
 
     fn serve_jobs(&self, source: &Rc<dyn Source>, fibers: bool) -> Result<(), Thrown> {
@@ -379,10 +487,10 @@ impl Scheduler {
             while self.may_run() {
                 let strand = self.ready.borrow_mut().pop_front();
                 match strand {
-                    Some(strand) => self.switch(&strand, false)?,
+                    Some(strand) => self.switch(&strand)?,
                     // A fiber that is given a job goes on to take jobs by itself.
                     None => match source.next() {
-                        Some(job) if fibers => drop(self.spawn(job)?),
+                        Some(job) if fibers => drop(self.spawn(job, None)?),
                         Some(job) => self.run_here(job)?,
                         None => break,
                     },
@@ -392,9 +500,7 @@ impl Scheduler {
                     return Ok(());
                 }
             }
-            if source.interrupted() {
-                dispatch_signals()?;
-            }
+            signals::dispatch(true)?;
             let busy = source.has_next() || !self.ready.borrow().is_empty();
             let ended = self.reactor.block_on(async {
                 source.flush();
@@ -409,7 +515,7 @@ impl Scheduler {
                         return Poll::Ready(true);
                     }
                     let work = source.poll_ready(cx).is_ready() || !self.ready.borrow().is_empty();
-                    if work { Poll::Ready(false) } else { Poll::Pending }
+                    if work || signals::poll_seen(cx).is_ready() { Poll::Ready(false) } else { Poll::Pending }
                 })
                 .await
             });
@@ -441,11 +547,27 @@ impl Scheduler {
     }
 }
 
-/// Lets PHP's signal handlers run.
-fn dispatch_signals() -> Result<(), Thrown> {
-    let name = crate::zend::string(b"pcntl_signal_dispatch");
-    match Callable::new(&name) {
-        Some(dispatch) => dispatch.call(&mut []).map(drop),
-        None => Ok(()),
+/// How what was waited for before a fork ends in the child.
+fn inherited() -> Status {
+    Status::unavailable("the wait began before the fork, and what it was for belongs to the parent process")
+}
+
+/// What is thrown where user code has suspended one of our fibers.
+#[cold]
+fn suspended(strand: &Strand) -> Zval {
+    let place = strand.fiber.raw().place();
+    let at = place.as_ref().map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
+    let thrown = errors::error(format!(
+        "Fiber::suspend() was called{at} in a task, a handler or a plugin of Viaduct's, where nothing would resume the \
+         fiber; expected a wait of Viaduct's (a call, a message, Viaduct\\delay(), Viaduct\\await())"
+    ));
+    match thrown {
+        Thrown::Object(exception) => {
+            if let Some((file, line)) = place {
+                errors::set_place(exception.get(), &file, line);
+            }
+            exception.into_value()
+        }
+        _ => Zval::null(),
     }
 }

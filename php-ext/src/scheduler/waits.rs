@@ -25,7 +25,7 @@ pub(super) struct Waits {
 pub(super) struct Wait {
     /// `None` while it is polled.
     future: Option<Work>,
-    strand: Rc<Strand>,
+    pub(super) strand: Rc<Strand>,
     waker: Waker,
 }
 

@@ -10,24 +10,20 @@ use std::task::{Context, Poll};
 use viaduct::proxy::Proxy;
 use viaduct::reactor::fork::abandon;
 
-use super::signals::{self, Signals};
 use crate::errors::{self, Thrown};
 use crate::scheduler::{Job, Scheduler, Source};
+use crate::signals::{StopSignals, Told};
 
 /// A proxy that is waited for.
 struct Forwarding {
     proxy: Rc<Proxy>,
     ended: RefCell<Pin<Box<dyn Future<Output = ()>>>>,
-    signals: Signals,
+    signals: StopSignals,
 }
 
-/// Waits until the proxy has ended. SIGTERM and SIGINT drain it, a second one cuts what is left.
+/// Waits until the proxy has ended. SIGTERM and SIGINT drain it; a second one, a second later or more, cuts what is left.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, proxy: &Rc<Proxy>) -> Result<(), Thrown> {
-    let wishes = signals::wishes()?;
-    let signals = scheduler
-        .reactor
-        .block_on(async { Signals::catch(&wishes) })
-        .map_err(|error| errors::runtime(format!("signals cannot be waited for: {error}")))?;
+    let signals = StopSignals::catch()?;
     let ended = RefCell::new(Box::pin(proxy.ended()) as _);
     let source: Rc<dyn Source> = Rc::new(Forwarding { proxy: Rc::clone(proxy), ended, signals });
     let exit = Cell::new(false);
@@ -60,23 +56,16 @@ impl Source for Forwarding {
     }
 
     fn poll_ready(&self, _: &mut Context<'_>) -> Poll<()> {
-        // The loop comes round, and PHP's handler runs.
-        if self.signals.has_foreign() { Poll::Ready(()) } else { Poll::Pending }
+        Poll::Pending
     }
 
     fn flush(&self) {}
 
-    fn interrupted(&self) -> bool {
-        self.signals.take_foreign()
-    }
-
-    fn has_interrupt(&self) -> bool {
-        self.signals.has_foreign()
-    }
-
     fn poll_told(&self, cx: &mut Context<'_>) {
-        if self.signals.poll_told(cx) && !self.proxy.drain() {
-            self.proxy.abort();
+        match self.signals.poll_told(cx) {
+            None => {}
+            Some(Told::Stop) => drop(self.proxy.drain()),
+            Some(Told::Again) => self.proxy.abort(),
         }
     }
 

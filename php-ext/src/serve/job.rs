@@ -54,7 +54,7 @@ pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
     let call = incoming.call.clone();
     let trailers = Rc::new(RefCell::new(HeaderMap::new()));
     if let Ok(scheduler) = scheduler::scheduler() {
-        scheduler.set_scope(Some(Rc::new(CallScope(call.clone()))));
+        let _ = scheduler.set_scope(Some(Rc::new(CallScope(call.clone()))));
     }
     let outcome = answer(serving, &handler, incoming, &trailers);
     if let Err(thrown) = outcome {
@@ -67,7 +67,7 @@ pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
         serving.outbox.borrow_mut().push(Answer::Finish(call, status, more));
     }
     if let Some(scheduler) = scheduler::running() {
-        scheduler.set_scope(None);
+        let _ = scheduler.set_scope(None);
     }
 }
 

@@ -4,7 +4,6 @@
 //! - [`signature`]: reading that signature;
 //! - [`job`]: running a handler for one call;
 //! - [`messages`]: walking over what a streaming handler returns;
-//! - [`signals`]: SIGTERM and SIGINT while the server runs;
 //! - [`forwarding`]: waiting while a proxy runs.
 //!
 //! Answers of handlers that return one message are not sent at once: they wait in the outbox until the
@@ -14,7 +13,6 @@ pub(crate) mod forwarding;
 pub(crate) mod handler;
 mod job;
 mod messages;
-pub(crate) mod signals;
 pub(crate) mod signature;
 
 use std::cell::{Cell, RefCell};
@@ -31,9 +29,9 @@ use viaduct::reactor::fork::abandon;
 use viaduct::server::{Inbox, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
 
 use self::handler::Handler;
-use self::signals::Signals;
 use crate::errors::{self, Thrown};
 use crate::scheduler::{Job, Scheduler, Source};
+use crate::signals::{StopSignals, Told};
 
 /// How long the engine goes on after a fatal error: what it can still answer leaves within this.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -54,7 +52,7 @@ pub(crate) struct Serving {
     /// Set by `stop()`, and by a handler that called `exit()`.
     stop: Rc<Cell<bool>>,
     exit: Cell<bool>,
-    signals: Signals,
+    signals: StopSignals,
     drained: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
 }
 
@@ -79,14 +77,11 @@ pub(crate) struct Parts {
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
     let inbox = Inbox::new(parts.config.max_queued);
-    let wishes = signals::wishes()?;
-    let started = scheduler.reactor.block_on(async {
-        let signals = Signals::catch(&wishes).map_err(|error| error.to_string())?;
-        let handle = Core::start(parts.config, parts.router, parts.listeners, inbox.clone());
-        Ok::<_, String>((signals, handle.map_err(|error| error.to_string())?))
-    });
-    let (signals, handle) =
-        started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
+    let signals = StopSignals::catch()?;
+    let started = scheduler
+        .reactor
+        .block_on(async { Core::start(parts.config, parts.router, parts.listeners, inbox.clone()) });
+    let handle = started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
     let serving = Rc::new(Serving {
         handlers: parts.handlers,
         inbox,
@@ -152,10 +147,6 @@ impl Source for Jobs {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.0.signals.has_foreign() {
-            // The loop comes round, and PHP's handler runs.
-            return Poll::Ready(());
-        }
         if self.0.running_count.get() >= self.0.concurrency {
             // A handler that ends does so on this thread, and the loop comes round then.
             return Poll::Pending;
@@ -169,14 +160,6 @@ impl Source for Jobs {
 
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_end(cx)
-    }
-
-    fn interrupted(&self) -> bool {
-        self.0.signals.take_foreign()
-    }
-
-    fn has_interrupt(&self) -> bool {
-        self.0.signals.has_foreign()
     }
 
     fn poll_told(&self, cx: &mut Context<'_>) {
@@ -220,15 +203,15 @@ impl Serving {
         }
     }
 
-    /// Begins to drain where the server was told to stop; a second signal ends that.
+    /// Begins to drain where the server was told to stop; a second signal, a second later or more, ends that.
     fn poll_told(&self, cx: &mut Context<'_>) {
         let told = self.signals.poll_told(cx);
         let mut drained = self.drained.borrow_mut();
         if drained.is_some() {
-            if told {
+            if told == Some(Told::Again) {
                 self.handle.abort();
             }
-        } else if told || self.stop.get() {
+        } else if told.is_some() || self.stop.get() {
             self.handle.drain();
             let handle = self.handle.clone();
             *drained = Some(Box::pin(async move { handle.drained().await }));

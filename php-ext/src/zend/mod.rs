@@ -30,6 +30,7 @@ pub(crate) mod class;
 pub(crate) mod collect;
 pub(crate) mod iterator;
 pub(crate) mod object;
+pub(crate) mod switch;
 pub(crate) mod sys;
 
 use std::ptr;

@@ -25,6 +25,8 @@ pub(crate) mod expected {
 
 unsafe extern "C" {
     pub(crate) fn zend_throw_unwind_exit();
+    pub(crate) fn zend_error(severity: c_int, format: *const c_char, ...);
+    pub(crate) fn zend_throw_exception_internal(exception: *mut zend_object);
     pub(crate) fn zend_is_unwind_exit(exception: *const zend_object) -> bool;
     pub(crate) fn php_log_err_with_severity(message: *const c_char, severity: c_int);
     pub(crate) static spl_ce_RuntimeException: *mut zend_class_entry;
