@@ -39,9 +39,9 @@ final class RequestStream implements \Iterator
     public function valid(): bool {}
 
     /**
-     * Does nothing on a stream that was not read yet.
+     * Does nothing: a loop begins with the next message, behind those that receive() has returned.
      *
-     * @throws LogicException once a message was passed over
+     * @throws LogicException once a loop has gone past a message
      */
     public function rewind(): void {}
 }

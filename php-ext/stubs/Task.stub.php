@@ -14,6 +14,7 @@ final class Task
      *
      * @return mixed what it returned
      * @throws \Throwable what it threw
+     * @throws \Error where the wait could never end: the task waits for its caller, or cannot run on here
      */
     public function wait(): mixed {}
 

@@ -64,9 +64,9 @@ final class ServerStream implements \Iterator
     public function valid(): bool {}
 
     /**
-     * Does nothing on a stream that was not read yet.
+     * Does nothing: a loop begins with the next response, behind those that receive() has returned.
      *
-     * @throws LogicException once a response was passed over
+     * @throws LogicException once a loop has gone past a response
      */
     public function rewind(): void {}
 
@@ -166,9 +166,9 @@ final class BidiStream implements \Iterator
     public function valid(): bool {}
 
     /**
-     * Does nothing on a stream that was not read yet.
+     * Does nothing: a loop begins with the next response, behind those that receive() has returned.
      *
-     * @throws LogicException once a response was passed over
+     * @throws LogicException once a loop has gone past a response
      */
     public function rewind(): void {}
 

@@ -14,6 +14,9 @@ function await(UnaryCall|Task ...$awaitables): array {}
 /**
  * Runs a function in a fiber: at once until it first waits for something of Viaduct's (a call, a message, delay());
  * from then on whenever the thread waits. Blocking functions of PHP (sleep, PDO) block all fibers.
+ *
+ * A task that a handler starts has the handler's deadline, and is cancelled with its call; with the named argument
+ * `detached: true`, which is not passed on, it has neither. What a task throws and nobody waits for is a warning.
  */
 function async(callable $function, mixed ...$arguments): Task {}
 
@@ -25,3 +28,15 @@ function async(callable $function, mixed ...$arguments): Task {}
  * @throws CancelledException where the handler's call or the task is cancelled meanwhile
  */
 function delay(float $seconds): void {}
+
+/**
+ * Runs a function that may wait although the handler's call or the task is cancelled or its deadline has passed: to
+ * clean up in `catch (CancelledException)` or `finally`.
+ *
+ * @param callable(): mixed $function
+ * @param float $timeout seconds; waits that are not over then throw a CancelledException
+ * @return mixed what it returned
+ * @throws InvalidArgumentException where the time is negative or not finite
+ * @throws \Throwable what it threw
+ */
+function shield(callable $function, float $timeout = 5.0): mixed {}

@@ -23,6 +23,8 @@ pub(crate) struct Iteration {
     /// Whether `receive()` has left the message that the iterator stood on: the loop's `next()` is done by that.
     left: Cell<bool>,
     key: Cell<i64>,
+    /// Whether a loop has gone past a message.
+    passed: Cell<bool>,
 }
 
 impl Iteration {
@@ -46,8 +48,8 @@ impl Iteration {
     }
 
     pub(crate) fn check_rewind(&self) -> Result<(), Thrown> {
-        if self.key.get() > 0 {
-            return Err(errors::logic("a stream cannot be rewound: its first message has been passed over"));
+        if self.passed.get() {
+            return Err(errors::logic("a stream cannot be rewound: a loop has gone past its first message"));
         }
         Ok(())
     }
@@ -75,7 +77,11 @@ pub(crate) trait HasMessages: Class {
 
     /// Passes over the message that the iterator stands on, unless `receive()` has done so.
     fn advance(&self) -> Result<(), Thrown> {
-        if !self.iteration().left.replace(false) && self.load()? {
+        let at = self.iteration();
+        if at.left.replace(false) {
+            at.passed.set(true);
+        } else if self.load()? {
+            at.passed.set(true);
             // The message's destructor may run PHP code.
             drop(self.leave());
         }

@@ -32,7 +32,7 @@ use viaduct::reactor::fork::abandon;
 use viaduct::reactor::{Reactor, turn};
 
 use crate::errors::{self, Thrown};
-use crate::zend::{exception_pending, switch};
+use crate::zend::{exception_pending, is_fatal, switch};
 use crate::{fiber, signals};
 
 pub(crate) use strand::Strand;
@@ -413,7 +413,9 @@ impl Scheduler {
     /// Runs a job on the main stack.
     fn run_here(&self, job: Job) -> Result<(), Thrown> {
         self.jobs_left.set(self.jobs_left.get().saturating_sub(1));
+        let fatal = is_fatal();
         match try_catch(AssertUnwindSafe(job)) {
+            Ok(()) if !fatal && is_fatal() => Err(Thrown::Bailout),
             Ok(()) if exception_pending() => Err(Thrown::Pending),
             Ok(()) => Ok(()),
             Err(CatchError::Bailout) => Err(Thrown::Bailout),
@@ -426,6 +428,7 @@ impl Scheduler {
         if !strand.is_usable() {
             return Ok(());
         }
+        let fatal = is_fatal();
         let before = self.current.replace(Some(Rc::clone(strand)));
         let mut switched = match strand.parked.take() {
             Some(parked) => strand.fiber.raw().unpark(parked),
@@ -436,7 +439,8 @@ impl Scheduler {
             switched = strand.fiber.throw(suspended(strand));
         }
         self.current.replace(before);
-        switched
+        // Exhausted memory unwinds like `exit()`.
+        if !fatal && is_fatal() { Err(Thrown::Bailout) } else { switched }
     }
 
     /// Sees to it that what was just queued leaves soon: at once where the reactor has not had a turn

@@ -25,6 +25,7 @@ use crate::errors::{self, Thrown};
 use crate::message::payload;
 use crate::scheduler::{self, Scope, wait};
 use crate::zend::class::Class as _;
+use crate::zend::is_fatal;
 
 /// What the handler's waits and outgoing calls inherit.
 struct CallScope(ServerCall);
@@ -190,6 +191,10 @@ fn explain(serving: &Serving, handler: &Handler, thrown: Thrown) -> (Status, Hea
     let exception = match thrown.catch() {
         Ok(exception) => exception,
         Err(pending) => {
+            if is_fatal() {
+                // Exhausted memory unwinds like `exit()`.
+                return (super::fatal(), HeaderMap::new());
+            }
             if errors::take_exit() {
                 serving.exit.set(true);
                 serving.stop.set(true);

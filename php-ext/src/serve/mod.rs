@@ -74,6 +74,11 @@ pub(crate) struct Parts {
     pub(crate) stop: Rc<Cell<bool>>,
 }
 
+/// How calls end whose handlers a fatal error stops.
+fn fatal() -> Status {
+    Status::internal("the server process ended with a fatal error")
+}
+
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
     let inbox = Inbox::new(parts.config.max_queued);
@@ -228,12 +233,11 @@ impl Serving {
 
     /// After a fatal error no PHP code runs any more: every call that is here gets its status.
     fn last_words(&self, scheduler: &Scheduler) {
-        let status = || Status::internal("the server process ended with a fatal error");
         let running = self.running.take();
         scheduler.reactor.block_on(async {
             self.flush();
             for call in running.into_iter().flatten() {
-                let _ = call.finish(status(), HeaderMap::new());
+                let _ = call.finish(fatal(), HeaderMap::new());
             }
             while let Some(incoming) = self.inbox.pop() {
                 let status = Status::unavailable("the server process is ending; no handler has run");

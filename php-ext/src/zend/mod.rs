@@ -35,7 +35,7 @@ pub(crate) mod sys;
 
 use std::ptr;
 
-use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_lookup_class_ex};
+use ext_php_rs::ffi::{ext_php_rs_compiler_globals, ext_php_rs_executor_globals, zend_lookup_class_ex};
 use ext_php_rs::types::{ZendStr, Zval};
 use ext_php_rs::zend::ClassEntry;
 
@@ -45,6 +45,12 @@ use crate::errors::Thrown;
 pub(crate) fn exception_pending() -> bool {
     // SAFETY: the globals live as long as the process, and this is the thread that runs PHP.
     unsafe { !(*ext_php_rs_executor_globals()).exception.is_null() }
+}
+
+/// Whether a fatal error has struck: no PHP code runs any more but shutdown functions.
+pub(crate) fn is_fatal() -> bool {
+    // SAFETY: the globals live as long as the process, and this is the thread that runs PHP.
+    unsafe { (*ext_php_rs_compiler_globals()).unclean_shutdown }
 }
 
 /// The class of that name, loaded if need be. Leading backslash or not.
