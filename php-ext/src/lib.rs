@@ -8,6 +8,7 @@ mod api;
 mod batch;
 mod callable;
 mod compat;
+mod ended;
 mod errors;
 mod fiber;
 mod lifecycle;

@@ -96,7 +96,7 @@ final class ClientStream
     /**
      * Sends one message. Waits while the server takes none.
      *
-     * @throws RpcException where the call has ended: finish() would throw the same
+     * @throws RpcException where the call has ended: with its status, which may be Ok
      * @throws LogicException after finish()
      * @throws InvalidArgumentException where it is no message
      */
@@ -136,7 +136,7 @@ final class BidiStream implements \Iterator
     /**
      * Sends one message. Waits while the server takes none.
      *
-     * @throws RpcException where the call has ended
+     * @throws RpcException where the call has ended: with its status, which may be Ok
      * @throws LogicException after halfClose()
      * @throws InvalidArgumentException where it is no message
      */

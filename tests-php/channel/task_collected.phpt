@@ -17,6 +17,8 @@ $returned = circle(fn(Node $node) => $node);
 // The trace has the arguments, and so the node.
 $thrown = circle(function (Node $node) { throw new LogicException('x'); });
 $running = circle(function (Node $node) { delay(1000.0); });
+// What it threw is told, so that nobody is warned of it.
+try { $thrown->get()->other->wait(); } catch (LogicException) {}
 var_dump(isset($returned->get()->other), isset($thrown->get()->other));
 var_dump(gc_collect_cycles() > 0);
 var_dump($returned->get(), $thrown->get());

@@ -1,5 +1,5 @@
 --TEST--
-Proxy::run(): SIGTERM, SIGINT and stop() drain it, a second signal cuts, exit() in a task drains before it ends
+Proxy::run(): SIGTERM, SIGINT and stop() drain it, a second signal a second later cuts, exit() in a task drains before it ends
 --EXTENSIONS--
 grpc
 posix
@@ -71,9 +71,11 @@ $chat = $channel->bidi('/p.Echo/Chat', timeout: 60);
 $chat->send('before');
 echo $chat->receive(), "\n";
 $proxy->send(SIGTERM);
+$proxy->send(SIGTERM);
 var_dump(refused($proxy->address), $proxy->alive());
-$proxy->send(SIGINT);
-echo $proxy->wait(), "\n", $proxy->rest(), $proxy->errors(), $proxy->log();
+$chat->send('it runs on');
+echo $chat->receive(), "\n";
+echo $proxy->insist(SIGINT), "\n", $proxy->rest(), $proxy->errors(), $proxy->log();
 outcome(fn() => $chat->receive());
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
@@ -135,6 +137,7 @@ ready
 before
 bool(true)
 bool(true)
+it runs on
 0
 run() has returned, 0 addresses
 shutdown

@@ -49,13 +49,15 @@ $chat->halfClose();
 refuse(fn() => $chat->send('b'));
 var_dump($chat->receive());
 refuse(fn() => $chat->send('b'));
-refuse(fn() => $chat->rewind());
+// A loop follows receive().
+$chat->rewind();
+foreach ($chat as $value) echo "nothing is left: $value\n";
 
-// Sending on a call that the peer has ended: Ok is no error, the messages go nowhere.
+// Sending on a call that the peer has ended: nothing is lost in silence.
 $chat = $channel->bidi('/test.Peer/Chat', timeout: 30.0);
 $chat->send('bye');
 echo $chat->receive(), ' ', var_export($chat->receive(), true), "\n";
-$chat->send('anybody there?');
+refuse(fn() => $chat->send('anybody there?'));
 echo $chat->status()->code->name, "\n";
 
 echo "-- client stream\n";
@@ -118,12 +120,12 @@ Viaduct\RpcException: broken
 Viaduct\RpcException: broken
 Viaduct\RpcException: broken
 2 DataLoss {"x-at":["2"]}
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
 Viaduct\RpcException: broken
 Viaduct\RpcException: unknown method None of service test.Peer
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
 1
 ArgumentCountError: Viaduct\ServerStream::receive() expects exactly 0 arguments, 1 given
 -- bidi
@@ -133,8 +135,8 @@ A
 Viaduct\LogicException: send() after halfClose(): no more messages can be sent on this stream
 NULL
 Viaduct\LogicException: send() after halfClose(): no more messages can be sent on this stream
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
 BYE NULL
+Viaduct\RpcException: the server has ended the call with OK; the message was not sent
 Ok
 -- client stream
 FailedPrecondition: refused: first

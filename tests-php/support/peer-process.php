@@ -72,6 +72,16 @@ $server->handle('/test.Peer/Sleep', function (string $seconds): string {
     Viaduct\delay((float) $seconds);
     return $seconds;
 });
+// What waits until a file is there.
+$gate = function (string $file): void {
+    for (clearstatcache(); !is_file($file); clearstatcache()) Viaduct\delay(0.01);
+};
+$server->handle('/test.Peer/Gate', function (string $file) use ($gate): string { $gate($file); return 'open'; });
+$server->handle('/test.Peer/GateStream', function (string $file) use ($gate): iterable { $gate($file); yield 'open'; });
+$server->handle('/test.Peer/GateJoin', function (RequestStream $requests) use ($gate): string {
+    $gate($requests->receive());
+    return 'open';
+});
 // Yields at once, and again after a second, for ever.
 $server->handle('/test.Peer/Tick', function (string $request): iterable {
     for ($n = 0; ; $n++) {

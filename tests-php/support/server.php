@@ -153,6 +153,17 @@ final class ServerProcess
         return $this->code ?? -1;
     }
 
+    /** Sends a signal again and again, as an impatient user does, until the end: the exit code. */
+    public function insist(int $signal, float $timeout = 30): int
+    {
+        eventually(function () use ($signal): bool {
+            $this->send($signal);
+            usleep(300_000);
+            return !$this->alive();
+        }, $timeout);
+        return $this->wait(0);
+    }
+
     /** SIGTERM, and the exit code. */
     public function stop(float $timeout = 30): int
     {

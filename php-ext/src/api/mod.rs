@@ -52,6 +52,7 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     exceptions::register()?;
     status::register()?;
     collect::install::<task::Task>();
+    collect::install::<server::Server>();
     crate::fiber::register();
     crate::signals::hook();
     crate::compat::register(module)

@@ -19,6 +19,7 @@ use crate::serve::handler::Handler;
 use crate::serve::{self, Parts};
 use crate::zend::call::{self, Call, Case, Instance, handler};
 use crate::zend::class::{Class, Methods, rust_class};
+use crate::zend::collect::{Collector, Holds};
 use crate::zend::object::{self, Object};
 use crate::zend::{find_class, string};
 
@@ -86,6 +87,19 @@ impl Class for Server {
             (FunctionBuilder::new("run", handler!(run)).returns(DataType::Void, false, false), public),
             (FunctionBuilder::new("stop", handler!(stop)).returns(DataType::Void, false, false), public),
         ]
+    }
+}
+
+impl Holds for Server {
+    /// The handlers, which may lead back to the server: one that never ran is collected, and its sockets with it. While
+    /// it runs it is held by whoever called `run()`.
+    fn show(&self, to: &mut Collector<'_>) {
+        // What runs shares the handlers, and the collector counts.
+        if let Ok(handlers) = self.handlers.try_borrow() {
+            for handler in handlers.iter().filter(|handler| Rc::strong_count(handler) == 1) {
+                to.see(handler.callable());
+            }
+        }
     }
 }
 

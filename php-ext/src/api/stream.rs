@@ -108,10 +108,11 @@ impl Stream {
         // The status says why; responses that are still to be read stay.
         let theirs = call.clone();
         let (status, trailers) = wait(&scheduler, async move { theirs.wait_end().await })?;
-        match status.code() {
-            Code::Ok => Ok(()),
-            _ => Err(errors::rpc_exception(&status, &trailers)),
-        }
+        let status = match status.code() {
+            Code::Ok => Status::ok("the server has ended the call with OK; the message was not sent"),
+            _ => status,
+        };
+        Err(errors::rpc_exception(&status, &trailers))
     }
 }
 

@@ -3,17 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use tokio::sync::Notify;
 use viaduct::Status;
 use viaduct::reactor::fork::generation;
 
 use super::exceptions;
 use crate::callable::Callable;
+use crate::ended::Ended;
 use crate::errors::{self, Thrown};
 use crate::scheduler::{self, Scheduler, Strand};
 use crate::zend::call::{Call, handler};
@@ -46,12 +45,6 @@ struct State {
     /// Whether `cancel()` was called: then its CancelledException is no news.
     cancelled: Cell<bool>,
     ended: Arc<Ended>,
-}
-
-/// What those who wait look at. It holds nothing of PHP's.
-struct Ended {
-    flag: AtomicBool,
-    told: Notify,
 }
 
 /// The task's own end of its state: it ends, however the function does.
@@ -90,7 +83,7 @@ impl Task {
         named: Option<Zval>,
         detached: bool,
     ) -> Result<Self, Thrown> {
-        let ended = Arc::new(Ended { flag: AtomicBool::new(false), told: Notify::new() });
+        let ended = Arc::<Ended>::default();
         let state = Rc::new(State {
             outcome: RefCell::default(),
             awaited: Cell::new(false),
@@ -175,8 +168,7 @@ impl State {
             return;
         }
         self.outcome.replace(Some(outcome));
-        self.ended.flag.store(true, Ordering::Release);
-        self.ended.told.notify_waiters();
+        self.ended.set();
     }
 
     /// Says what the function threw where nobody waited for it.
@@ -200,22 +192,6 @@ impl Drop for State {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.end(Outcome::Lost);
-    }
-}
-
-impl Ended {
-    fn is_set(&self) -> bool {
-        self.flag.load(Ordering::Acquire)
-    }
-
-    async fn wait(&self) {
-        while !self.is_set() {
-            let mut told = std::pin::pin!(self.told.notified());
-            told.as_mut().enable();
-            if !self.is_set() {
-                told.await;
-            }
-        }
     }
 }
 

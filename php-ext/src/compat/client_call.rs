@@ -4,7 +4,11 @@
 //! a turn: what was sent is on its way when `startBatch()` returns, however long PHP computes then.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -23,8 +27,10 @@ use super::link::Link;
 use super::{metadata, outgoing};
 use crate::api::stream::inherited;
 use crate::batch::Batch;
+use crate::ended::Ended;
 use crate::errors::Thrown;
 use crate::scheduler::{self, Scheduler, wait};
+use crate::signals;
 use crate::zend::collect::Collector;
 use crate::zend::exception_pending;
 
@@ -47,6 +53,8 @@ pub(crate) struct ClientCall {
     asked_initial: Cell<bool>,
     asked_status: Cell<bool>,
     receiving: Cell<bool>,
+    /// Set where the wait of the batch that begins the call was left.
+    beginning: RefCell<Option<Arc<Ended>>>,
 }
 
 /// A call that has begun. In a forked child it is over.
@@ -98,6 +106,7 @@ impl ClientCall {
             asked_initial: Cell::new(false),
             asked_status: Cell::new(false),
             receiving: Cell::new(false),
+            beginning: RefCell::default(),
         }
     }
 
@@ -168,14 +177,21 @@ impl ClientCall {
             self.receiving.set(true);
             Receiving(&self.receiving)
         });
-        self.asked_initial.set(self.asked_initial.get() || ops.recv_initial);
-        self.asked_status.set(self.asked_status.get() || ops.recv_status);
+        let asked = (self.asked_initial.get(), self.asked_status.get());
+        self.asked_initial.set(asked.0 || ops.recv_initial);
+        self.asked_status.set(asked.1 || ops.recv_status);
         self.closed.set(self.closed.get() || ops.close);
-        if let Some(initial) = ops.initial.take() {
+        let received = if let Some(initial) = ops.initial.take() {
             self.begin(initial, ops.message, ops.close, wanted)
         } else {
             self.go_on(ops.message, ops.close, wanted)
+        };
+        if received.is_err() {
+            // A signal's handler has thrown: what was not received can be asked for again.
+            self.asked_initial.set(asked.0);
+            self.asked_status.set(asked.1);
         }
+        received
     }
 
     fn check(&self, ops: &Ops<'_>) -> Result<(), Thrown> {
@@ -240,17 +256,29 @@ impl ClientCall {
         let call = self.link.core.prepare(self.method.clone(), whole, options);
         let live = Live { call: call.clone(), batch: OnceCell::new(), encoding: self.encoding(encoding) };
         let _ = self.live.set(Bound::new(live));
-        let received = wait(&scheduler, async move {
-            call.begin().await;
+        let begun = call.clone();
+        let begin = async move {
+            begun.begin().await;
             if let Some(first) = first {
                 // Where it fails the status says why.
-                let _ = call.in_time(call.send(first)).await;
+                let _ = begun.in_time(begun.send(first)).await;
             }
             if close {
-                call.half_close();
+                begun.half_close();
             }
+        };
+        let receiving = async move {
             if wanted.any() { receive(call, wanted).await } else { Received::default() }
-        })?;
+        };
+        let received = if signals::are_watched() {
+            self.begin_all_the_same(&scheduler, begin)?;
+            wait(&scheduler, receiving)?
+        } else {
+            wait(&scheduler, async move {
+                begin.await;
+                receiving.await
+            })?
+        };
         if !wanted.any() {
             // Not inside the wait: tokio forgets who yields in a fiber when the turn ends before.
             scheduler.reactor.turn();
@@ -258,11 +286,36 @@ impl ClientCall {
         Ok(received)
     }
 
+    /// Waits for `work`, which begins the call; it goes on where the wait is left before it is over.
+    fn begin_all_the_same(
+        &self,
+        scheduler: &Rc<Scheduler>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Thrown> {
+        let work = Arc::new(Mutex::new(Some(Box::pin(work))));
+        let waited = wait(scheduler, finished(Arc::clone(&work)));
+        if waited.is_err()
+            && let Some(reactor) = scheduler.reactor.handle()
+        {
+            let begun = Arc::<Ended>::default();
+            self.beginning.replace(Some(Arc::clone(&begun)));
+            reactor.spawn(async move {
+                finished(work).await;
+                begun.set();
+            });
+        }
+        waited
+    }
+
     /// A later batch.
     fn go_on(&self, message: Option<Outgoing<'_>>, close: bool, wanted: Wanted) -> Result<Received, Thrown> {
         let Some(live) = self.live.get().and_then(Bound::get) else { return Ok(self.refusal(wanted)) };
         let mut sent = true;
         let scheduler = scheduler::scheduler()?;
+        let beginning = self.beginning.borrow().clone();
+        if let Some(beginning) = beginning {
+            wait(&scheduler, async move { beginning.wait().await })?;
+        }
         if let Some(message) = message {
             match self.frame(message, live.encoding) {
                 Ok(framed) => sent = live.push(&scheduler, framed),
@@ -364,6 +417,19 @@ impl Drop for Live {
         // Nobody will read the rest; a task that still sends for the call must not keep it.
         self.call.cancel();
     }
+}
+
+/// Polls `work` until it is done, whoever else has polled it before.
+async fn finished<F: Future<Output = ()>>(work: Arc<Mutex<Option<Pin<Box<F>>>>>) {
+    poll_fn(|cx| {
+        let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rest) = &mut *work {
+            ready!(rest.as_mut().poll(cx));
+        }
+        *work = None;
+        Poll::Ready(())
+    })
+    .await;
 }
 
 impl Wanted {

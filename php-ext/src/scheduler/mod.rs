@@ -286,6 +286,9 @@ impl Scheduler {
             self.destroyed.borrow_mut().push(Rc::clone(strand));
             return Err(Thrown::Pending);
         }
+        if self.reactor.is_stale() {
+            return Err(errors::rpc_exception(&inherited(), &HeaderMap::new()));
+        }
         if let Some(status) = strand.interrupt.take() {
             return Err(errors::cancelled_exception(&status, &HeaderMap::new()));
         }
@@ -336,7 +339,7 @@ impl Scheduler {
                 if self.reactor.is_stale() {
                     // A task has forked, and this is the child: what is waited for is the parent's.
                     abandon(future);
-                    resumed?;
+                    resumed.and_then(|()| self.resume_inherited())?;
                     return Err(errors::rpc_exception(&inherited(), &HeaderMap::new()));
                 }
                 resumed?;
@@ -372,6 +375,16 @@ impl Scheduler {
                 return Ok(());
             }
         }
+    }
+
+    /// In the child of a fork: resumes tasks that wait for one that has ended here.
+    fn resume_inherited(&self) -> Result<(), Thrown> {
+        while let Some(strand) = self.waits.waits_for_ended() {
+            // The parent's is not to be touched.
+            abandon(self.waits.remove(&strand));
+            self.switch(&strand)?;
+        }
+        Ok(())
     }
 
     /// Runs a job in a fiber: at once, until it first waits; later where fibers must not be switched now.
@@ -501,7 +514,7 @@ impl Scheduler {
                 }
                 if self.reactor.is_stale() {
                     // A handler forked, and this is the child.
-                    return Ok(());
+                    return self.resume_inherited();
                 }
             }
             signals::dispatch(true)?;

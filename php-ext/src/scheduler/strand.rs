@@ -106,8 +106,12 @@ fn next_job_of(strand: &Weak<Strand>) -> Next {
     if exception_pending() || strand.generation != generation() || !strand.is_usable() {
         return Next::End;
     }
+    if let Some(job) = strand.job.take() {
+        // With the scope that it was given with it.
+        return Next::Run(job);
+    }
     strand.scope.take();
-    if let Some(job) = strand.job.take().or_else(|| scheduler.next_job()) {
+    if let Some(job) = scheduler.next_job() {
         return Next::Run(job);
     }
     let mut idle = scheduler.idle.borrow_mut();

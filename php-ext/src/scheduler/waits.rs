@@ -103,6 +103,13 @@ impl Waits {
         self.take(strand.waiting.take()?)
     }
 
+    /// A strand whose wait is for a task that has ended.
+    pub(super) fn waits_for_ended(&self) -> Option<Rc<Strand>> {
+        let list = self.list.borrow();
+        let ended = |strand: &&Rc<Strand>| strand.awaits.borrow().as_ref().is_some_and(|task| !task.is_usable());
+        list.iter().flatten().map(|wait| &wait.strand).find(ended).map(Rc::clone)
+    }
+
     /// Takes all away.
     pub(super) fn clear(&self) -> Vec<Option<Wait>> {
         self.free.take();

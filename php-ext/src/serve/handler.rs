@@ -52,6 +52,11 @@ impl Handler {
         })
     }
 
+    /// What is called, as PHP gave it.
+    pub(crate) fn callable(&self) -> &Zval {
+        self.callable.value()
+    }
+
     /// Whether the handler takes a stream of requests.
     pub(crate) fn takes_stream(&self) -> bool {
         matches!(self.kind, MethodKind::ClientStream | MethodKind::Bidi)
