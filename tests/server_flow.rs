@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use server_kit::*;
-use viaduct::server::{Refused, ServerConfig};
+use viaduct::server::{Inbox, Listener, Refused, Router, Server, ServerConfig};
 use viaduct::{Code, Status};
 
 #[tokio::test]
@@ -292,6 +292,58 @@ async fn draining_finishes_what_runs_and_takes_no_more() {
     tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
     client.connection.await.unwrap().unwrap();
     assert_eq!(server.handle.counts().connections_open, 0);
+}
+
+#[tokio::test]
+async fn clients_that_are_connected_when_a_drain_begins_are_told() {
+    let server = Fixture::idle(ServerConfig::default());
+    // Accepted, and nothing said yet.
+    let socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    let closed = tokio::time::timeout(Duration::from_millis(100), server.handle.drained()).await;
+    assert!(closed.is_err(), "a handshake is running");
+    let client = Client::over(socket).await;
+    client.connection.await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
+    assert_eq!(server.handle.counts().handshakes_failed, 0);
+}
+
+#[tokio::test]
+async fn clients_that_wait_to_be_accepted_when_a_drain_begins_are_told() {
+    // The test's own thread drives the server: it accepts only where the test waits.
+    let listener = Listener::bind("http://127.0.0.1:0", None).unwrap();
+    let config = ServerConfig::default();
+    let inbox = Inbox::new(config.max_queued);
+    let handle = Server::start(config, Router::new(), vec![listener], inbox).unwrap();
+    let address = handle.targets()[0].strip_prefix("http://").unwrap();
+    let waiting: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    handle.drain();
+    assert_eq!(handle.counts().connections, 0);
+    for socket in waiting {
+        socket.set_nonblocking(true).unwrap();
+        let client = Client::over(tokio::net::TcpStream::from_std(socket).unwrap()).await;
+        client.connection.await.unwrap().unwrap();
+    }
+    tokio::time::timeout(Duration::from_secs(5), handle.drained()).await.unwrap();
+    assert_eq!(handle.counts().connections, 20);
+}
+
+#[tokio::test]
+async fn a_handshake_holds_a_drain_up_no_longer_than_it_may_take() {
+    let config = ServerConfig { handshake_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let server = Fixture::idle(config);
+    let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
+
+    let config = ServerConfig { drain_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let server = Fixture::idle(config);
+    let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
 }
 
 #[tokio::test]
