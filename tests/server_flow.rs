@@ -273,6 +273,43 @@ async fn a_full_queue_refuses() {
 }
 
 #[tokio::test]
+async fn calls_wait_only_where_no_handler_is_free() {
+    let inbox = Inbox::with_handlers(3, 2);
+    let config = ServerConfig { max_queued: 3, ..ServerConfig::default() };
+    let listener = Listener::bind("http://127.0.0.1:0", None).unwrap();
+    let mut router = Router::new();
+    router.add(CHAT, viaduct::server::RequestShape::Many).unwrap();
+    let handle = Server::start(config, router, vec![listener], inbox.clone()).unwrap();
+    let address = handle.targets()[0].strip_prefix("http://").unwrap();
+    let mut client = Client::over(tokio::net::TcpStream::connect(address).await.unwrap()).await;
+    let burst = async |client: &mut Client, count: u64, refused: u64| {
+        let (before, mut open) = (handle.counts(), Vec::new());
+        for _ in 0..count {
+            open.push(client.start(post(CHAT), true).await);
+        }
+        eventually(|| handle.counts().requests == before.requests + count).await;
+        assert_eq!(handle.counts().queue_full - before.queue_full, refused);
+        open
+    };
+    // Two handlers are free and three calls may wait, in one turn.
+    let first = burst(&mut client, 10, 5).await;
+    let (one, place) = inbox.take().unwrap();
+    let (_two, _place) = inbox.take().unwrap();
+    assert_eq!(inbox.len(), 3);
+    // They run now: nobody is free, and as many wait as may.
+    let _second = burst(&mut client, 1, 1).await;
+    one.call.finish(Status::ok(""), HeaderMap::new()).unwrap();
+    drop(place);
+    let _third = burst(&mut client, 2, 1).await;
+    // Those whose client has gone make room.
+    drop(first);
+    // Their resets came before this one.
+    let _refused = burst(&mut client, 1, 1).await;
+    assert!(inbox.take().is_some() && inbox.take().is_none());
+    let _fourth = burst(&mut client, 5, 1).await;
+}
+
+#[tokio::test]
 async fn draining_finishes_what_runs_and_takes_no_more() {
     let server = Fixture::idle(ServerConfig::default());
     let mut client = server.client().await;

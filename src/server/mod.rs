@@ -53,7 +53,7 @@ pub use answer::Refused;
 pub use call::ServerCall;
 pub use config::ServerConfig;
 pub use counters::Counts;
-pub use inbox::{Inbox, Incoming};
+pub use inbox::{Inbox, Incoming, Place};
 pub use listener::{ListenError, Listener};
 pub use router::{RequestShape, Router};
 

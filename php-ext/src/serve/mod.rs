@@ -78,7 +78,7 @@ pub(crate) struct Parts {
 
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
-    let inbox = Inbox::new(parts.config.max_queued);
+    let inbox = Inbox::with_handlers(parts.config.max_queued, parts.concurrency);
     let wishes = signals::wishes()?;
     let started = scheduler.reactor.block_on(async {
         let signals = Signals::catch(&wishes).map_err(|error| error.to_string())?;
@@ -138,12 +138,13 @@ impl Source for Jobs {
         if this.running_count.get() >= this.concurrency {
             return None;
         }
-        let incoming = this.inbox.pop()?;
+        let (incoming, held) = this.inbox.take()?;
         let serving = Rc::clone(this);
         let place = this.begin(&incoming.call);
         Some(Box::new(move || {
             job::run(&serving, incoming);
             serving.end(place);
+            drop(held);
         }))
     }
 
