@@ -42,7 +42,8 @@ impl Attempt {
         #[cfg(test)]
         between::pass(&connection);
         // Fails where the connection has ended or the stream was reset in between, as another thread may drive it.
-        let sent = call.request.as_ref().is_none_or(|request| stream.send_data(request.clone(), true).is_ok());
+        let sent =
+            call.request.as_ref().is_none_or(|request| stream.send_data(request.clone(), true).is_ok());
         let busy = connection.busy();
         Ok(Some(Self { connection, busy, send: stream, head, unsent: !sent }))
     }
@@ -138,7 +139,8 @@ mod tests {
 
     /// A call whose connection goes away between its head and its request.
     fn call(options: ChannelOptions) -> Outcome {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -154,7 +156,9 @@ mod tests {
                 }
             });
             let method = Method::parse("/t.Echo/Unary").unwrap();
-            channel.unary(method, Bytes::from(frame(b"x", Encoding::Identity).unwrap()), CallOptions::default()).await
+            channel
+                .unary(method, Bytes::from(frame(b"x", Encoding::Identity).unwrap()), CallOptions::default())
+                .await
         })
     }
 

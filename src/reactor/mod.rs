@@ -14,8 +14,10 @@
 //! A reactor belongs to the process in which it was made. What happens to it in a forked child stands
 //! in [`fork`].
 
+pub(crate) mod detached;
 pub mod fork;
 pub(crate) mod inherited;
+pub(crate) mod memory;
 mod takeover;
 
 use std::future::Future;

@@ -71,9 +71,8 @@ mod tests {
             "127.0.0.1 localhost\n::1\tlocalhost ip6-localhost # local\n10.0.0.1 a.b A\n10.0.0.3 a a\nbad a\n\
              #10.0.0.2 a\n10.0.0.4\n",
         );
-        let text = |name: &str| {
-            names.get(name).into_iter().flatten().map(IpAddr::to_string).collect::<Vec<_>>()
-        };
+        let text =
+            |name: &str| names.get(name).into_iter().flatten().map(IpAddr::to_string).collect::<Vec<_>>();
         assert_eq!(text("localhost"), ["127.0.0.1", "::1"]);
         assert_eq!(text("ip6-localhost"), ["::1"]);
         assert_eq!(text("a"), ["10.0.0.1", "10.0.0.3"]);

@@ -15,16 +15,15 @@
 mod hosts;
 
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::sync::atomic::{AtomicPtr, Ordering::AcqRel, Ordering::Acquire};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::hosts::Hosts;
-use crate::reactor::fork;
+use crate::reactor::{detached, fork};
 
 /// How many lookups run at the same time in one process.
 pub const MAX_THREADS: usize = 64;
@@ -160,7 +159,6 @@ impl Lookups {
         if let Some(running) = running.get(&name) {
             return Ok(running.clone());
         }
-        stay_loaded();
         let (tell, told) = watch::channel(None);
         let entry = Entry { lookups: self, name: name.clone() };
         let work = move || {
@@ -172,10 +170,8 @@ impl Lookups {
         // Where no thread can be had, what `work` holds is dropped here: the entry must find the lock free.
         running.insert(name, told.clone());
         drop(running);
-        fork::without_signals(|| {
-            std::thread::Builder::new().name("viaduct-lookup".into()).stack_size(STACK).spawn(work)
-        })
-        .map_err(|error| io::Error::new(error.kind(), format!("no thread can be started: {error}")))?;
+        detached::spawn("viaduct-lookup", STACK, work)
+            .map_err(|error| io::Error::new(error.kind(), format!("no thread can be started: {error}")))?;
         Ok(told)
     }
 }
@@ -190,22 +186,6 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.lookups.lock().remove(&self.name);
     }
-}
-
-/// Keeps this library in memory: its threads may come back from getaddrinfo after the host has closed it.
-fn stay_loaded() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let here = stay_loaded as fn() as *const c_void;
-        // SAFETY: `dladdr` writes to a local struct, whose name is a C string that lives as long as the library does; the
-        // library is open, so that nothing is loaded.
-        unsafe {
-            let mut info: libc::Dl_info = std::mem::zeroed();
-            if libc::dladdr(here, &raw mut info) != 0 && !info.dli_fname.is_null() {
-                libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
-            }
-        }
-    });
 }
 
 #[cfg(test)]
