@@ -139,4 +139,4 @@ many: localhost LOCALHOST www.localhost 127.0.0.1 first.test alias.test ip6.test
 0 done, 64 threads
 DeadlineExceeded, exit 0, within 8 s
 one name: DeadlineExceeded 1, exit 0, within 4 s
-no turn: Unavailable cannot connect to http://last.dead.test:1: no connection within 500ms (connectTimeout), exit 0, within 4 s
+no turn: Unavailable cannot connect to http://last.dead.test:1: no addresses within 500ms (connectTimeout), exit 0, within 4 s
