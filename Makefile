@@ -25,7 +25,7 @@ library: ## Build the C library: target/release/libviaduct.so and .a
 demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the demo
+test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the admin page, the demo
 	@scripts/test
 
 test-c: setup ## Run the tests of the C API only

@@ -404,7 +404,8 @@ typedef struct viaduct_server_options {
   // Threads of the library's that run handlers, which may then wait. By default there are none:
   // handlers run on the runtime's thread and must be quick, which is faster.
   uint64_t threads;
-  // Calls that may wait for a handler; the next is answered RESOURCE_EXHAUSTED. Default 4096.
+  // Calls that may wait while no handler is free, be it in a thread's queue; the next is answered
+  // RESOURCE_EXHAUSTED. Default 4096.
   uint64_t max_queued;
   // The longest request message, in bytes after decompression; default 4 MiB.
   uint64_t max_receive_bytes;

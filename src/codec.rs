@@ -14,6 +14,8 @@ use std::io::{Read as _, Write as _};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tonic::Status;
 
+use crate::reactor::memory::{self, Large};
+
 /// Bytes before each message.
 pub const PREFIX: usize = 5;
 
@@ -96,6 +98,8 @@ fn prefix(out: &mut BytesMut, compressed: bool, length: usize) -> Result<(), Sta
 pub struct Message {
     first: Bytes,
     rest: Vec<Bytes>,
+    /// Behind the pieces: dropped after them.
+    large: Option<Large>,
 }
 
 impl Message {
@@ -129,7 +133,7 @@ impl Message {
 
 impl From<Bytes> for Message {
     fn from(first: Bytes) -> Self {
-        Self { first, rest: Vec::new() }
+        Self { first, rest: Vec::new(), large: None }
     }
 }
 
@@ -143,6 +147,8 @@ pub struct Deframer {
     front: Bytes,
     chunks: VecDeque<Bytes>,
     buffered: usize,
+    /// Where what is buffered has become that; goes with the message.
+    large: Option<Large>,
     /// The prefix of the message that is arriving, once it is complete.
     head: Option<(bool, usize)>,
     /// What was wrong, once something was: there is no way to find the next message after that.
@@ -158,6 +164,7 @@ impl Deframer {
             front: Bytes::new(),
             chunks: VecDeque::new(),
             buffered: 0,
+            large: None,
             head: None,
             failed: None,
         }
@@ -167,6 +174,9 @@ impl Deframer {
     pub fn push(&mut self, data: Bytes) {
         if !data.is_empty() {
             self.buffered += data.len();
+            if self.buffered >= memory::LARGE && self.large.is_none() {
+                self.large = Some(Large::new());
+            }
             if self.front.is_empty() {
                 self.front = data;
             } else {
@@ -291,6 +301,9 @@ impl Deframer {
     fn take(&mut self, length: usize) -> Message {
         self.buffered -= length;
         let mut message = Message::default();
+        if self.buffered < memory::LARGE {
+            message.large = self.large.take();
+        }
         let mut missing = length;
         while missing > 0 && !self.front.is_empty() {
             let piece = self.front.split_to(missing.min(self.front.len()));

@@ -9,7 +9,7 @@
 //! | roads | [`client`], [`server`], [`proxy`] | channels and calls; listeners and handlers; what is forwarded |
 //! | ground | [`tls`], [`transport`] | one HTTP/2 connection and what protects it |
 //! | reactor | [`reactor`] | who drives the runtime, and what happens at `fork` |
-//! | vocabulary | [`status`], [`metadata`], [`deadline`], [`codec`] | no I/O, no threads |
+//! | vocabulary | [`status`], [`metadata`], [`deadline`], [`codec`] | no I/O, no threads; `codec` tells `reactor::memory` of large messages |
 
 #![deny(unsafe_code)]
 // The layers below have a few things that only the proxy uses.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use server_kit::*;
-use viaduct::server::{Refused, ServerConfig};
+use viaduct::server::{Inbox, Listener, Refused, Router, Server, ServerConfig};
 use viaduct::{Code, Status};
 
 #[tokio::test]
@@ -273,6 +273,43 @@ async fn a_full_queue_refuses() {
 }
 
 #[tokio::test]
+async fn calls_wait_only_where_no_handler_is_free() {
+    let inbox = Inbox::with_handlers(3, 2);
+    let config = ServerConfig { max_queued: 3, ..ServerConfig::default() };
+    let listener = Listener::bind("http://127.0.0.1:0", None).unwrap();
+    let mut router = Router::new();
+    router.add(CHAT, viaduct::server::RequestShape::Many).unwrap();
+    let handle = Server::start(config, router, vec![listener], inbox.clone()).unwrap();
+    let address = handle.targets()[0].strip_prefix("http://").unwrap();
+    let mut client = Client::over(tokio::net::TcpStream::connect(address).await.unwrap()).await;
+    let burst = async |client: &mut Client, count: u64, refused: u64| {
+        let (before, mut open) = (handle.counts(), Vec::new());
+        for _ in 0..count {
+            open.push(client.start(post(CHAT), true).await);
+        }
+        eventually(|| handle.counts().requests == before.requests + count).await;
+        assert_eq!(handle.counts().queue_full - before.queue_full, refused);
+        open
+    };
+    // Two handlers are free and three calls may wait, in one turn.
+    let first = burst(&mut client, 10, 5).await;
+    let (one, place) = inbox.take().unwrap();
+    let (_two, _place) = inbox.take().unwrap();
+    assert_eq!(inbox.len(), 3);
+    // They run now: nobody is free, and as many wait as may.
+    let _second = burst(&mut client, 1, 1).await;
+    one.call.finish(Status::ok(""), HeaderMap::new()).unwrap();
+    drop(place);
+    let _third = burst(&mut client, 2, 1).await;
+    // Those whose client has gone make room.
+    drop(first);
+    // Their resets came before this one.
+    let _refused = burst(&mut client, 1, 1).await;
+    assert!(inbox.take().is_some() && inbox.take().is_none());
+    let _fourth = burst(&mut client, 5, 1).await;
+}
+
+#[tokio::test]
 async fn draining_finishes_what_runs_and_takes_no_more() {
     let server = Fixture::idle(ServerConfig::default());
     let mut client = server.client().await;
@@ -292,6 +329,58 @@ async fn draining_finishes_what_runs_and_takes_no_more() {
     tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
     client.connection.await.unwrap().unwrap();
     assert_eq!(server.handle.counts().connections_open, 0);
+}
+
+#[tokio::test]
+async fn clients_that_are_connected_when_a_drain_begins_are_told() {
+    let server = Fixture::idle(ServerConfig::default());
+    // Accepted, and nothing said yet.
+    let socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    let closed = tokio::time::timeout(Duration::from_millis(100), server.handle.drained()).await;
+    assert!(closed.is_err(), "a handshake is running");
+    let client = Client::over(socket).await;
+    client.connection.await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
+    assert_eq!(server.handle.counts().handshakes_failed, 0);
+}
+
+#[tokio::test]
+async fn clients_that_wait_to_be_accepted_when_a_drain_begins_are_told() {
+    // The test's own thread drives the server: it accepts only where the test waits.
+    let listener = Listener::bind("http://127.0.0.1:0", None).unwrap();
+    let config = ServerConfig::default();
+    let inbox = Inbox::new(config.max_queued);
+    let handle = Server::start(config, Router::new(), vec![listener], inbox).unwrap();
+    let address = handle.targets()[0].strip_prefix("http://").unwrap();
+    let waiting: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    handle.drain();
+    assert_eq!(handle.counts().connections, 0);
+    for socket in waiting {
+        socket.set_nonblocking(true).unwrap();
+        let client = Client::over(tokio::net::TcpStream::from_std(socket).unwrap()).await;
+        client.connection.await.unwrap().unwrap();
+    }
+    tokio::time::timeout(Duration::from_secs(5), handle.drained()).await.unwrap();
+    assert_eq!(handle.counts().connections, 20);
+}
+
+#[tokio::test]
+async fn a_handshake_holds_a_drain_up_no_longer_than_it_may_take() {
+    let config = ServerConfig { handshake_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let server = Fixture::idle(config);
+    let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
+
+    let config = ServerConfig { drain_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let server = Fixture::idle(config);
+    let _silent = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    eventually(|| server.handle.counts().connections == 1).await;
+    server.handle.drain();
+    tokio::time::timeout(Duration::from_secs(5), server.handle.drained()).await.unwrap();
 }
 
 #[tokio::test]

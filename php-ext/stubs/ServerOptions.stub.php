@@ -9,7 +9,7 @@ final class ServerOptions
 {
     /**
      * @param int $concurrency how many handlers may run at once, each in its fiber; 1: one after the other, no fibers
-     * @param int $maxQueued how many requests may wait for a handler; more: ResourceExhausted
+     * @param int $maxQueued how many requests may wait while no handler is free; more: ResourceExhausted
      * @param int $maxReceiveBytes the longest message taken, after decompression; longer: ResourceExhausted
      * @param int|null $maxSendBytes the longest message sent; longer: ResourceExhausted
      * @param int $maxConcurrentStreams how many calls one connection may have open

@@ -10,7 +10,7 @@ use super::answer;
 use super::call::Shared;
 use crate::codec::Deframer;
 use crate::status;
-use crate::transport::connection::{Busy, Connection};
+use crate::transport::connection::{self, Busy, Connection};
 
 /// A request that is on its way.
 pub(super) struct Attempt {
@@ -18,6 +18,8 @@ pub(super) struct Attempt {
     pub(super) busy: Busy,
     pub(super) send: SendStream<Bytes>,
     pub(super) head: ResponseFuture,
+    /// The stream was over before the request could be sent on it; `head` says why.
+    pub(super) unsent: bool,
 }
 
 impl Attempt {
@@ -37,14 +39,20 @@ impl Attempt {
             Err(_) if connection.sender().is_none() => return Ok(None),
             Err(error) => return Err(Status::internal(format!("the request cannot be sent: {error}"))),
         };
-        if let Some(request) = &call.request {
-            stream
-                .send_data(request.clone(), true)
-                .map_err(|error| connection.explain(&error, "sending the request"))?;
-        }
+        #[cfg(test)]
+        between::pass(&connection);
+        // Fails where the connection has ended or the stream was reset in between, as another thread may drive it.
+        let sent =
+            call.request.as_ref().is_none_or(|request| stream.send_data(request.clone(), true).is_ok());
         let busy = connection.busy();
-        Ok(Some(Self { connection, busy, send: stream, head }))
+        Ok(Some(Self { connection, busy, send: stream, head, unsent: !sent }))
     }
+}
+
+/// Whether the server has certainly not handled the request of an attempt that ended with `error`: it says so, or the
+/// connection ended before the request was sent.
+pub(super) fn unprocessed(error: &h2::Error, unsent: bool) -> bool {
+    connection::unprocessed(error) || unsent && !error.is_reset()
 }
 
 /// The head of an answer.
@@ -73,5 +81,97 @@ impl Head {
             Ok(encoding) => Self::Begun(head.headers, body, Deframer::new(encoding, limit)),
             Err(status) => Self::Unreadable(status),
         }
+    }
+}
+
+/// What tests do between a request's head and the request itself.
+#[cfg(test)]
+mod between {
+    use super::Connection;
+    use std::cell::RefCell;
+
+    type Hook = Box<dyn FnOnce(&Connection)>;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn set(hook: impl FnOnce(&Connection) + 'static) {
+        HOOK.set(Some(Box::new(hook)));
+    }
+
+    pub(super) fn pass(connection: &Connection) {
+        if let Some(hook) = HOOK.take() {
+            hook(connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+    use crate::client::{CallOptions, Channel, ChannelOptions, Method, Outcome, Target};
+    use crate::codec::{Encoding, frame};
+    use bytes::Bytes;
+    use std::time::{Duration, Instant};
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+    use tonic::Code;
+
+    /// Serves two connections. The first is closed when it is told to, whatever it has received; the second answers.
+    async fn serve(listener: TcpListener, close: oneshot::Receiver<()>) {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut first = h2::server::handshake(socket).await.unwrap();
+        tokio::select! {
+            _ = close => drop(first),
+            _ = async { while first.accept().await.is_some() {} } => {}
+        }
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut second = h2::server::handshake(socket).await.unwrap();
+        while let Some(Ok((_, mut respond))) = second.accept().await {
+            let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+            let mut body = respond.send_response(head, false).unwrap();
+            body.send_data(frame(b"again", Encoding::Identity).unwrap(), false).unwrap();
+            let trailers = [("grpc-status".parse().unwrap(), "0".parse().unwrap())];
+            body.send_trailers(trailers.into_iter().collect()).unwrap();
+        }
+    }
+
+    /// A call whose connection goes away between its head and its request.
+    fn call(options: ChannelOptions) -> Outcome {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let (close, closed) = oneshot::channel();
+            tokio::spawn(serve(listener, closed));
+            let channel = Channel::new(target, None, options).unwrap();
+            between::set(move |connection| {
+                close.send(()).unwrap();
+                let until = Instant::now() + Duration::from_secs(10);
+                while connection.sender().is_some() {
+                    assert!(Instant::now() < until, "the connection stays");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let method = Method::parse("/t.Echo/Unary").unwrap();
+            channel
+                .unary(method, Bytes::from(frame(b"x", Encoding::Identity).unwrap()), CallOptions::default())
+                .await
+        })
+    }
+
+    #[test]
+    fn a_request_whose_connection_goes_away_is_sent_on_the_next() {
+        let outcome = call(ChannelOptions::default());
+        assert_eq!(outcome.status.code(), Code::Ok, "{:?}", outcome.status);
+        assert_eq!(outcome.message.unwrap().into_bytes(), b"again".as_slice());
+    }
+
+    #[test]
+    fn without_retries_it_is_unavailable() {
+        let outcome = call(ChannelOptions { retries: false, ..ChannelOptions::default() });
+        assert_eq!(outcome.status.code(), Code::Unavailable, "{:?}", outcome.status);
     }
 }

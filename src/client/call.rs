@@ -96,7 +96,8 @@ pub(super) enum Answer {
     None,
     /// The engine waits for it.
     Engine,
-    Head(ResponseFuture),
+    /// Whether the request could not be sent comes with it.
+    Head(ResponseFuture, bool),
     Body(RecvStream, Deframer),
     /// It is not gRPC.
     Foreign(Box<http::response::Parts>, RecvStream),
@@ -319,7 +320,7 @@ impl Call {
             state.busy = Some(attempt.busy);
             state.connection = Some(attempt.connection);
             state.send = Some(attempt.send);
-            state.answer = Answer::Head(attempt.head);
+            state.answer = Answer::Head(attempt.head, attempt.unsent);
             return Ok(());
         }
     }
@@ -364,7 +365,7 @@ impl Call {
                         None => "before there was a connection".to_owned(),
                     }
                 }
-                Answer::None | Answer::Engine | Answer::Head(_) => "before the server answered".to_owned(),
+                Answer::None | Answer::Engine | Answer::Head(..) => "before the server answered".to_owned(),
                 Answer::Body(..) | Answer::Foreign(..) => "before the call had ended".to_owned(),
             },
             Err(_) => "before the call had ended".to_owned(),

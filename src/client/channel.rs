@@ -6,10 +6,12 @@
 //! has nothing to say makes no attempts, and a service that came back is found by the first call.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, Scheme as UriScheme, Uri};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::call::{Call, Outcome};
@@ -241,9 +243,20 @@ impl Channel {
 }
 
 impl Config {
-    /// The addresses to connect to, now.
-    pub(super) async fn resolve(&self) -> Result<Vec<Address>, String> {
-        self.source.resolve(&self.target, self.tunnel.as_ref()).await
+    /// When an attempt to connect that begins now must be done.
+    pub(super) fn connect_until(&self) -> Instant {
+        let now = Instant::now();
+        // A span that the clock cannot count is no limit: ten years.
+        let far = Duration::from_secs(10 * 365 * 24 * 3600);
+        now.checked_add(self.options.connect_timeout).unwrap_or_else(|| now + far)
+    }
+
+    /// The addresses to connect to, now. `until` is the end of the time to connect in.
+    pub(super) async fn resolve_until(&self, until: Instant) -> Result<Vec<Address>, String> {
+        let resolving = self.source.resolve(&self.target, self.tunnel.as_ref());
+        tokio::time::timeout_at(until, resolving).await.unwrap_or_else(|_| {
+            Err(format!("no addresses within {:?} (connectTimeout)", self.options.connect_timeout))
+        })
     }
 
     /// The head of a request that comes after `previous` attempts at the same call.

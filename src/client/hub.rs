@@ -292,14 +292,11 @@ impl fmt::Debug for Hub {
 
 /// Asks for the addresses.
 async fn ask(hub: Weak<Hub>, config: Arc<Config>, wanted: Wanted) {
-    let timeout = config.options.connect_timeout;
-    let asking = tokio::time::timeout(timeout, config.resolve());
-    if let Some(found) = wanted.work(asking).await
+    let until = config.connect_until();
+    if let Some(found) = wanted.work(config.resolve_until(until)).await
         && let Some(hub) = hub.upgrade()
     {
-        hub.resolved(
-            found.unwrap_or_else(|_| Err(format!("no addresses within {timeout:?} (connectTimeout)"))),
-        );
+        hub.resolved(found);
     }
 }
 

@@ -9,11 +9,10 @@ use http::HeaderMap;
 use tonic::{Code, Status};
 
 use super::answer;
-use super::attempt::Head;
+use super::attempt::{Head, unprocessed};
 use super::call::{Answer, Call, State};
 use crate::codec::Message;
 use crate::status;
-use crate::transport::connection::unprocessed;
 
 /// What polling for a message leads to.
 enum Step {
@@ -79,7 +78,7 @@ impl Call {
                         return Poll::Ready(Step::Foreign(head, body));
                     }
                 }
-                Answer::Head(_) => {
+                Answer::Head(..) => {
                     ready!(self.poll_head(cx, state));
                     if self.end().is_some() {
                         return Poll::Ready(Step::End);
@@ -138,11 +137,11 @@ impl Call {
 
     /// Waits for the head of the answer; afterwards `state.answer` is something else, or the call over.
     pub(super) fn poll_head(&self, cx: &mut Context<'_>, state: &mut State) -> Poll<()> {
-        let Answer::Head(head) = &mut state.answer else { return Poll::Ready(()) };
+        let Answer::Head(head, unsent) = &mut state.answer else { return Poll::Ready(()) };
         let (status, trailers) = match ready!(std::pin::Pin::new(head).poll(cx)) {
             Err(error) => {
                 // What the server has not processed is sent again.
-                if unprocessed(&error)
+                if unprocessed(&error, *unsent)
                     && (self.0.request.is_some() || state.replay.is_some())
                     && self.0.hub.config.options.retries
                     && self.0.killed.get().is_none()

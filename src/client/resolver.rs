@@ -14,6 +14,7 @@ use super::target::Target;
 use super::want::{Want, Wanted, want};
 use crate::error::quote;
 use crate::transport::dial::Address;
+use crate::transport::lookup::lookup;
 use crate::transport::proxy::Tunnel;
 
 /// A source of addresses in DNS' place: see [`Channel::with_resolver`](super::Channel::with_resolver).
@@ -47,7 +48,7 @@ impl Source {
             (Self::Given(resolver), _) => resolver.resolve().await?,
             (Self::Proxy, Some(tunnel)) => {
                 let (host, port) = tunnel.proxy();
-                lookup(host, port).await?.into_iter().map(Address::Tcp).collect()
+                by_name(host, port).await?.into_iter().map(Address::Tcp).collect()
             }
             _ => target.resolve().await?,
         };
@@ -68,11 +69,8 @@ impl Source {
 /// # Errors
 ///
 /// Where the name does not resolve: a sentence that names it.
-pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| format!("the name {} does not resolve: {error}", quote(host)))?;
-    Ok(found.collect())
+pub(super) async fn by_name(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    lookup(host, port).await.map_err(|error| format!("the name {} does not resolve: {error}", quote(host)))
 }
 
 /// When a channel with a list of addresses asks for them.

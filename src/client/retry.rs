@@ -14,7 +14,7 @@ use http::HeaderMap;
 use tonic::{Code, Status};
 
 use super::answer;
-use super::attempt::{Attempt, Head};
+use super::attempt::{Attempt, Head, unprocessed};
 use super::backoff::jitter;
 use super::call::{Answer, Call, Shared, State};
 use super::hedge;
@@ -22,7 +22,7 @@ use super::hub::Hub;
 use super::sending::Live;
 use super::service_config::{Policy, RetryPolicy};
 use crate::codec::Deframer;
-use crate::transport::connection::{Connection, unprocessed};
+use crate::transport::connection::Connection;
 
 /// Makes the attempts of one call.
 pub(super) struct Engine {
@@ -39,6 +39,7 @@ pub(super) struct Pending {
     pub(super) number: u32,
     pub(super) head: ResponseFuture,
     connection: Connection,
+    unsent: bool,
 }
 
 /// How an attempt's answer begins.
@@ -179,7 +180,7 @@ impl Engine {
                     Some(call) => call.explain(Some(&pending.connection), &error, "waiting for the answer"),
                     None => Status::cancelled("nobody has the call any more"),
                 };
-                let unprocessed = unprocessed(&error);
+                let unprocessed = unprocessed(&error, pending.unsent);
                 return Verdict::Ended(Failure { unprocessed, ..Failure::new(status) });
             }
         };
@@ -218,13 +219,13 @@ async fn open(
             return Ok(None);
         }
         let Some(attempt) = Attempt::begin(&call.0, connection, send, previous)? else { continue };
-        let Attempt { connection, busy, mut send, head } = attempt;
+        let Attempt { connection, busy, mut send, head, unsent } = attempt;
         state.replay_on(&mut send);
         state.live.push(Live { number, send, busy });
         state.connection = Some(connection.clone());
         drop(state);
         call.0.changed.notify_waiters();
-        return Ok(Some(Pending { number, head, connection }));
+        return Ok(Some(Pending { number, head, connection, unsent }));
     }
 }
 

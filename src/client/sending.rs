@@ -152,7 +152,7 @@ impl Call {
                 return Poll::Ready(if sent { Sent::Yes } else { Sent::Closed });
             }
             // The stream is over. Perhaps it was refused, and what was sent can be sent again.
-            if state.replay.is_none() || !matches!(state.answer, Answer::Head(_)) {
+            if state.replay.is_none() || !matches!(state.answer, Answer::Head(..)) {
                 return Poll::Ready(Sent::Closed);
             }
             if !on_reactor {

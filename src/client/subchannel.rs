@@ -148,7 +148,8 @@ pub(super) async fn establish(
     endpoint: &Endpoint,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
     let timeout = config.options.connect_timeout;
-    tokio::time::timeout(timeout, connect(config, endpoint)).await.unwrap_or_else(|_| {
+    let until = config.connect_until();
+    tokio::time::timeout_at(until, connect(config, endpoint, until)).await.unwrap_or_else(|_| {
         let late = format!("no connection within {timeout:?} (connectTimeout)");
         Err(match endpoint {
             Endpoint::Any => late,
@@ -160,10 +161,11 @@ pub(super) async fn establish(
 async fn connect(
     config: &Config,
     endpoint: &Endpoint,
+    until: Instant,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
     let reach = async {
         match endpoint {
-            Endpoint::Any => dial(&config.resolve().await?).await,
+            Endpoint::Any => dial(&config.resolve_until(until).await?).await,
             Endpoint::One(address) => dial(std::slice::from_ref(address)).await,
         }
     };

@@ -196,7 +196,7 @@ impl Target {
         match &self.endpoint {
             Endpoint::Addresses(addresses) => Ok(addresses.clone()),
             Endpoint::Host(host, port) => {
-                let mut found = resolver::lookup(host, *port).await?;
+                let mut found = resolver::by_name(host, *port).await?;
                 if host.eq_ignore_ascii_case("localhost") {
                     both_loopbacks(&mut found, *port);
                 }

@@ -14,7 +14,7 @@ use super::runtime::Runtime;
 use super::server::viaduct_method_kind;
 use super::server_call::viaduct_server_call;
 use crate::reactor::fork;
-use crate::server::Incoming;
+use crate::server::{Incoming, Place};
 
 type Function = unsafe extern "C" fn(*mut c_void, *mut viaduct_server_call);
 
@@ -44,7 +44,7 @@ impl Handlers {
     }
 
     /// Gives a call to its handler.
-    pub(super) fn run(&self, incoming: Incoming, runtime: Arc<Runtime>) {
+    pub(super) fn run(&self, incoming: Incoming, place: Place, runtime: Arc<Runtime>) {
         // The server is being freed where it is not there.
         let Some((kind, handler)) = self.methods.get(incoming.method as usize) else { return };
         let call = viaduct_server_call::new(incoming, *kind, runtime);
@@ -52,7 +52,7 @@ impl Handlers {
             (Handler::Queue(queue, userdata), _) => {
                 queue.push(Event { call: Some(call), ..Event::new(VIADUCT_EVENT_CALL) }, *userdata);
             }
-            (Handler::Callback(..), Some(work)) => work.add(Arc::clone(handler), call),
+            (Handler::Callback(..), Some(work)) => work.add(Arc::clone(handler), call, place),
             (Handler::Callback(function, own), None) => {
                 // Whatever it does must not wait: it holds up the runtime.
                 call_out(|| begin(*function, own.userdata, call));
@@ -76,7 +76,7 @@ struct Work {
 
 #[derive(Debug, Default)]
 struct State {
-    calls: VecDeque<(Arc<Handler>, viaduct_server_call)>,
+    calls: VecDeque<(Arc<Handler>, viaduct_server_call, Place)>,
     stopped: bool,
 }
 
@@ -85,8 +85,8 @@ impl Work {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, handler: Arc<Handler>, call: viaduct_server_call) {
-        self.lock().calls.push_back((handler, call));
+    fn add(&self, handler: Arc<Handler>, call: viaduct_server_call, place: Place) {
+        self.lock().calls.push_back((handler, call, place));
         self.more.notify_one();
     }
 
@@ -96,7 +96,7 @@ impl Work {
             if state.stopped {
                 return;
             }
-            let Some((handler, call)) = state.calls.pop_front() else {
+            let Some((handler, call, place)) = state.calls.pop_front() else {
                 state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
@@ -104,7 +104,7 @@ impl Work {
             if let Handler::Callback(function, own) = &*handler {
                 begin(*function, own.userdata, call);
             }
-            drop(handler);
+            drop((handler, place));
             state = self.lock();
         }
     }

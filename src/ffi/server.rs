@@ -158,10 +158,10 @@ async fn dispatch(inbox: Inbox, handlers: Arc<Mutex<Handlers>>, runtime: Weak<Ru
         {
             let handlers = lock(&handlers);
             for _ in 0..HANDLERS_A_TURN {
-                let Some(incoming) = inbox.pop() else { break };
+                let Some((incoming, place)) = inbox.take() else { break };
                 // Without a runtime there is nobody left to answer with.
                 let Some(runtime) = runtime.upgrade() else { return };
-                handlers.run(incoming, runtime);
+                handlers.run(incoming, place, runtime);
             }
         }
         // Answers leave and cancellations come in.
@@ -296,7 +296,9 @@ pub extern "C" fn viaduct_server_start(server: *mut viaduct_server) -> viaduct_r
         {
             let pool = Pool::start(server.threads)?;
             handlers.use_pool(pool.as_ref());
-            let inbox = Inbox::new(config.max_queued);
+            // Without threads the runtime's own is free for as many as it takes in one turn.
+            let free = if server.threads > 0 { server.threads } else { HANDLERS_A_TURN };
+            let inbox = Inbox::with_handlers(config.max_queued, free);
             let serving = Server::start(*config, router, listeners, inbox.clone())
                 .map_err(|error| cannot_listen(&error))?;
             let handlers = Arc::new(Mutex::new(handlers));

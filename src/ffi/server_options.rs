@@ -13,7 +13,8 @@ pub struct viaduct_server_options {
     /// Threads of the library's that run handlers, which may then wait. By default there are none:
     /// handlers run on the runtime's thread and must be quick, which is faster.
     pub threads: u64,
-    /// Calls that may wait for a handler; the next is answered RESOURCE_EXHAUSTED. Default 4096.
+    /// Calls that may wait while no handler is free, be it in a thread's queue; the next is answered
+    /// RESOURCE_EXHAUSTED. Default 4096.
     pub max_queued: u64,
     /// The longest request message, in bytes after decompression; default 4 MiB.
     pub max_receive_bytes: u64,

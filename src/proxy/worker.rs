@@ -34,7 +34,6 @@ impl Worker {
             start_thread(name, move || {
                 // An error means that the owner is gone, which is as good.
                 let _ = runtime.block_on(stopped);
-                // Lookups that hang must not hold the end up.
                 runtime.shutdown_background();
             })
         })?;
@@ -75,13 +74,8 @@ impl Worker {
 /// A runtime of its own frame, by which valgrind knows what it holds: tests-php/valgrind.supp.
 #[inline(never)]
 fn build() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        // Threads for name resolution: few, and not for long.
-        .max_blocking_threads(4)
-        .thread_name("viaduct-blocking")
-        .on_thread_start(fork::block_signals)
-        .build()
+    // It has no blocking threads: nothing here needs one, and its end would wait for them.
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// The thread, in a frame of its own, too.

@@ -14,15 +14,16 @@
 //! A reactor belongs to the process in which it was made. What happens to it in a forked child stands
 //! in [`fork`].
 
+pub(crate) mod detached;
 pub mod fork;
 pub(crate) mod inherited;
+pub(crate) mod memory;
 mod takeover;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -111,14 +112,8 @@ impl Reactor {
 /// A runtime of its own frame, by which valgrind knows what it holds: tests-php/valgrind.supp.
 #[inline(never)]
 fn build() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        // Threads for name resolution: few, and not for long.
-        .max_blocking_threads(4)
-        .thread_keep_alive(Duration::from_millis(250))
-        .thread_name("viaduct-blocking")
-        .on_thread_start(fork::block_signals)
-        .build()
+    // It has no blocking threads: nothing here needs one, and its end would wait for them.
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Resolves once the runtime has run what was ready and has polled for I/O.

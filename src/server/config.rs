@@ -7,7 +7,7 @@ use crate::codec::Encoding;
 /// How a server behaves. Every field has a default that serves; change what you must.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Calls that may wait for the consumer. The next one is answered RESOURCE_EXHAUSTED.
+    /// Calls that may wait while no handler is free. The next one is answered RESOURCE_EXHAUSTED.
     pub max_queued: usize,
     /// The longest request message, in bytes, after decompression.
     pub max_receive: usize,

@@ -25,11 +25,18 @@ pub struct Incoming {
 ///
 /// The runtime pushes; one consumer pops, from any thread, inside the runtime or outside. A pop takes
 /// the lock that the runtime pushes under only once per batch.
+///
+/// The bound is for calls that wait. A call for which a handler is free does not wait, although it
+/// stands here until the consumer has its turn. So calls count from their arrival to the end of their
+/// handler, and the limit is the handlers and those that may wait.
 #[derive(Clone)]
 pub struct Inbox(Arc<Shared>);
 
 struct Shared {
-    capacity: usize,
+    limit: usize,
+    /// What is in `arrived` and `batch`, and what the consumer holds a [`Place`] for. A pop leaves it as it is, so that
+    /// it is never off.
+    load: AtomicUsize,
     /// What is in `arrived` and `batch` together.
     queued: AtomicUsize,
     arrived: Mutex<Arrived>,
@@ -45,10 +52,18 @@ struct Arrived {
 
 impl Inbox {
     /// A queue for `capacity` calls, usually
-    /// [`ServerConfig::max_queued`](super::ServerConfig::max_queued).
+    /// [`ServerConfig::max_queued`](super::ServerConfig::max_queued), and a consumer that may have none
+    /// in hand.
     pub fn new(capacity: usize) -> Self {
+        Self::with_handlers(capacity, 0)
+    }
+
+    /// The same for a consumer that runs up to `handlers` calls at a time, and holds the [`Place`] of
+    /// each.
+    pub fn with_handlers(capacity: usize, handlers: usize) -> Self {
         Self(Arc::new(Shared {
-            capacity,
+            limit: capacity.saturating_add(handlers),
+            load: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             arrived: Mutex::default(),
             batch: Mutex::default(),
@@ -56,8 +71,13 @@ impl Inbox {
     }
 
     /// The next call, if one is there. Calls whose client has gone, or whose deadline has passed, are
-    /// passed over.
+    /// skipped.
     pub fn pop(&self) -> Option<Incoming> {
+        self.take().map(|(next, _)| next)
+    }
+
+    /// As [`pop`](Self::pop). The call counts as running while its place is held.
+    pub fn take(&self) -> Option<(Incoming, Place)> {
         let mut batch = lock(&self.0.batch);
         loop {
             let next = match batch.pop_front() {
@@ -71,8 +91,9 @@ impl Inbox {
                 }
             };
             self.0.queued.fetch_sub(1, Ordering::Release);
+            let place = Place(Arc::clone(&self.0));
             if !next.call.is_cancelled() {
-                return Some(next);
+                return Some((next, place));
             }
         }
     }
@@ -114,9 +135,11 @@ impl Inbox {
     #[allow(clippy::result_large_err)]
     pub(super) fn push(&self, call: Incoming) -> Result<(), Incoming> {
         let mut arrived = lock(&self.0.arrived);
-        if self.len() >= self.0.capacity {
+        // Only pushes add to it, under this lock.
+        if self.0.load.load(Ordering::Acquire) >= self.0.limit {
             return Err(call);
         }
+        self.0.load.fetch_add(1, Ordering::Relaxed);
         arrived.calls.push_back(call);
         self.0.queued.fetch_add(1, Ordering::Release);
         let waiting = arrived.waiting.take();
@@ -130,7 +153,22 @@ impl Inbox {
 
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inbox({} of {})", self.len(), self.0.capacity)
+        write!(f, "Inbox({}, {} of {})", self.len(), self.0.load.load(Ordering::Relaxed), self.0.limit)
+    }
+}
+
+/// The place of a call that runs: the next may come when it is dropped.
+pub struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
     }
 }
 

@@ -98,12 +98,13 @@ impl Membership {
         self.lifecycle.phase()
     }
 
-    /// `work`, unless `until` passes or serving stops before.
+    /// `work`, unless `until` passes or everything is cut before. Draining does not end it: a client in its handshake
+    /// hears the GOAWAY when it is through, and a connection that broke instead could look like a call that was lost.
     pub(crate) async fn before<F: Future>(&mut self, until: Instant, work: F) -> Option<F::Output> {
         let mut work = pin!(work);
         let mut late = pin!(tokio::time::sleep_until(until.into()));
         poll_fn(|cx| {
-            if self.phase(cx.waker()) != Phase::Serving {
+            if self.phase(cx.waker()) == Phase::Aborted {
                 return Poll::Ready(None);
             }
             if let Poll::Ready(done) = work.as_mut().poll(cx) {

@@ -53,7 +53,7 @@ pub use answer::Refused;
 pub use call::ServerCall;
 pub use config::ServerConfig;
 pub use counters::Counts;
-pub use inbox::{Inbox, Incoming};
+pub use inbox::{Inbox, Incoming, Place};
 pub use listener::{ListenError, Listener};
 pub use router::{RequestShape, Router};
 
@@ -128,26 +128,27 @@ impl Server {
 /// drained before its sockets are closed.
 async fn accept(mut member: Membership, acceptor: Acceptor, tls: Option<ServerTls>, site: Arc<Site>) {
     let counters = &site.ground.counters;
+    let take = |(socket, peer)| {
+        counters.connections.add();
+        let Some(open) = Open::take(&site) else {
+            counters.connections_refused.add();
+            return;
+        };
+        let tls = tls.clone();
+        let mut member = site.lifecycle.join();
+        tokio::spawn(async move {
+            connection::run(socket, peer, tls, Arc::clone(&open.site), &mut member).await;
+            drop(open);
+        });
+    };
     loop {
         let next = poll_fn(|cx| match member.phase(cx.waker()) {
             Phase::Serving => acceptor.poll_accept(cx).map(Some),
             Phase::Draining | Phase::Aborted => Poll::Ready(None),
         });
         match next.await {
-            None => return,
-            Some(Ok((socket, peer))) => {
-                counters.connections.add();
-                let Some(open) = Open::take(&site) else {
-                    counters.connections_refused.add();
-                    continue;
-                };
-                let tls = tls.clone();
-                let mut member = site.lifecycle.join();
-                tokio::spawn(async move {
-                    connection::run(socket, peer, tls, Arc::clone(&open.site), &mut member).await;
-                    drop(open);
-                });
-            }
+            None => break,
+            Some(Ok(accepted)) => take(accepted),
             // The client gave up while it waited.
             Some(Err(error)) if is_of_the_client(&error) => {}
             Some(Err(error)) => {
@@ -156,6 +157,11 @@ async fn accept(mut member: Membership, acceptor: Acceptor, tls: Option<ServerTl
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    // Clients that are connected already are told to go away, not cut.
+    match acceptor.close() {
+        Ok(rest) => rest.into_iter().for_each(take),
+        Err(error) => tracing::warn!(%error, "connections that had come in were cut"),
     }
 }
 

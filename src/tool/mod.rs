@@ -37,7 +37,6 @@ pub fn run(work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
         Err(error) => return Failure::Io(format!("there is no reactor: {error}")).report(),
     };
     let done = runtime.block_on(work);
-    // A name that is being resolved is not waited for.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,

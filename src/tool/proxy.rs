@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -72,7 +72,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     manager::tell("READY=1");
     running.serve(&mut signals, &mut ended).await?;
 
+    let stopped = Instant::now();
     manager::tell("STOPPING=1");
+    tracing::info!("draining; a second stop signal, {SAME_STOP:?} later or more, cuts what still runs");
     running.proxy.drain();
     tokio::select! {
         // It tells only by ending.
@@ -80,9 +82,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             tracing::info!("ended");
             Ok(())
         }
-        () = signals.end() => {
+        () = signals.second(stopped) => {
             running.proxy.abort();
-            Err(Failure::Io("told to end a second time: what still ran was cut".to_owned()))
+            Err(Failure::Io("second stop signal: what still ran was cut".to_owned()))
         }
     }
 }
@@ -115,6 +117,10 @@ enum Told {
     Reload,
 }
 
+/// Stop signals that come so soon after the first are the same wish: `timeout` signals the process and then its group,
+/// and a shell and a service manager may both pass one on.
+const SAME_STOP: Duration = Duration::from_secs(1);
+
 /// The signals that it listens to.
 #[derive(Debug)]
 struct Signals {
@@ -145,6 +151,17 @@ impl Signals {
 
     async fn end(&mut self) {
         while self.next().await != Told::End {}
+    }
+
+    /// The stop signal that does not belong to the one at `first`.
+    async fn second(&mut self, first: Instant) {
+        loop {
+            self.end().await;
+            if first.elapsed() >= SAME_STOP {
+                return;
+            }
+            tracing::info!("stop signal received again within {SAME_STOP:?}; draining goes on");
+        }
     }
 }
 

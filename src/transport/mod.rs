@@ -2,6 +2,7 @@
 //!
 //! - [`socket`]: the kinds of byte stream there are, as one type;
 //! - [`wire`]: what stands between h2 and the socket, so that one turn of a connection is one write;
+//! - [`lookup`]: from a host name to addresses;
 //! - [`dial`]: from addresses to a socket, several at once where the first is slow (RFC 8305);
 //! - [`secure`]: the client's TLS handshake;
 //! - [`proxy`]: through an HTTP proxy, by CONNECT;
@@ -11,6 +12,7 @@ pub mod connection;
 pub mod dial;
 mod frames;
 pub(crate) mod keepalive;
+pub mod lookup;
 pub mod proxy;
 pub mod secure;
 pub mod socket;

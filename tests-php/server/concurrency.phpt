@@ -62,6 +62,21 @@ foreach ([1, 2] as $concurrency) {
     echo $channel->unary('/con.A/Wait', 'after'), "\n";
     echo $server->stop(), "\n", $server->errors(), $server->log();
 }
+echo "--- free handlers\n";
+// What one turn brings waits only where no handler is free.
+foreach ([[256, 10, 50], [256, 0, 1], [1, 0, 2], [2, 3, 10]] as [$concurrency, $queued, $count]) {
+    $server = ServerProcess::start($code, arguments: [$concurrency, $queued]);
+    $channel = new Channel($server->address);
+    $file = scratch() . "/go$concurrency-$queued";
+    $calls = array_map(fn() => $channel->start('/con.A/Until', $file), range(1, $count));
+    $refused = max(0, $count - $concurrency - $queued);
+    eventually(function () use ($calls, $refused) { Viaduct\delay(0.01); return count(array_filter($calls, fn($c) => $c->done())) === $refused; });
+    touch($file);
+    $ended = array_count_values(array_map(fn($call) => $call->status()->code->name, $calls));
+    ksort($ended);
+    echo "$concurrency and $queued: ", json_encode($ended), ' ', $channel->unary('/con.A/Wait', 'after'), "\n";
+    echo $server->stop(), "\n", $server->errors(), $server->log();
+}
 ?>
 --EXPECT--
 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
@@ -82,4 +97,13 @@ after
 ["seen","seen"]
 {"Ok":5,"ResourceExhausted":7} the server has 5 calls waiting and takes no more
 after
+0
+--- free handlers
+256 and 10: {"Ok":50} after
+0
+256 and 0: {"Ok":1} after
+0
+1 and 0: {"Ok":1,"ResourceExhausted":1} after
+0
+2 and 3: {"Ok":5,"ResourceExhausted":5} after
 0

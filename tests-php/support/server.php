@@ -209,7 +209,7 @@ final class ServerProcess
     }
 
     /** What stands before the script in this process' own command line: ini settings, the extension among them. */
-    private static function ownArguments(): array
+    public static function ownArguments(): array
     {
         $all = explode("\0", rtrim(file_get_contents('/proc/self/cmdline'), "\0"));
         $own = [];

@@ -109,9 +109,18 @@ function againstTheTable(callable $call, array $otherwise = []): void
     $right = 0;
     foreach ($table as $name => $row) {
         [$code, $part] = $otherwise[$name] ?? $row;
-        $wrong = new Wrong($name);
-        $channel = $wrong->channel();
-        $ending = ending(fn() => $call($channel, $row[2] ?? 15.0));
+        // Where the deadline is what ends the call, it must not pass before the call has come as far as the row says: on a
+        // busy machine the next one is longer.
+        for ($timeout = $row[2] ?? 15.0; ; $timeout *= 3) {
+            $wrong = new Wrong($name);
+            $channel = $wrong->channel();
+            $ending = ending(fn() => $call($channel, $timeout));
+            if ($timeout > 10 || str_contains($ending, $part) || !str_starts_with($ending, 'DeadlineExceeded:')) {
+                break;
+            }
+            $channel->close();
+            $wrong->stop();
+        }
         if (in_array(strstr($ending, ':', true), explode('|', $code), true) && str_contains($ending, $part)) {
             $right++;
         } else {

@@ -2,6 +2,7 @@
 #include "echo.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 typedef struct seen {
     pthread_mutex_t lock;
@@ -159,6 +160,58 @@ static void freed_inside_a_handler(void) {
     }
 }
 
+typedef struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool open;
+    int inside;
+} gate;
+
+static void wait_at_the_gate(void *userdata, viaduct_server_call *call) {
+    gate *gate = userdata;
+    pthread_mutex_lock(&gate->lock);
+    gate->inside++;
+    pthread_cond_broadcast(&gate->opened);
+    while (!gate->open) pthread_cond_wait(&gate->opened, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+    if (viaduct_server_call_reply(call, text("through"), NULL) != VIADUCT_OK) abort();
+    viaduct_server_call_free(call);
+}
+
+// Two threads run a handler each and three calls wait for one, however they come; the rest is refused.
+static void calls_wait_for_threads(void) {
+    gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    viaduct_runtime *runtime;
+    viaduct_server *server;
+    viaduct_queue *queue;
+    OK(viaduct_runtime_new(&runtime));
+    OK(viaduct_queue_new(&queue));
+    viaduct_server_options options = {.size = sizeof options, .threads = 2, .max_queued = 3};
+    OK(viaduct_server_new(runtime, &options, &server));
+    OK(viaduct_server_handle(server, UNARY, VIADUCT_UNARY, wait_at_the_gate, &gate, NULL));
+    viaduct_channel *channel = serve(runtime, server);
+    viaduct_completion told = {queue, NULL, NULL};
+    for (int n = 0; n < 10; n++) OK(viaduct_channel_unary_start(channel, UNARY, text("x"), NULL, told, NULL));
+    viaduct_event event;
+    for (int n = 0; n < 10; n++) {
+        if (n == 5) {
+            pthread_mutex_lock(&gate.lock);
+            while (gate.inside < 2) pthread_cond_wait(&gate.opened, &gate.lock);
+            gate.open = true;
+            pthread_cond_broadcast(&gate.opened);
+            pthread_mutex_unlock(&gate.lock);
+        }
+        OK(viaduct_queue_next(queue, PATIENCE, &event));
+        GIVES(n < 5 ? VIADUCT_FAILED : VIADUCT_OK, event.result);
+        if (n < 5) SAME(VIADUCT_CODE_RESOURCE_EXHAUSTED, viaduct_status_code(event.status));
+        OK(viaduct_event_clear(&event));
+    }
+    OK(viaduct_queue_free(queue));
+    OK(viaduct_channel_free(channel));
+    OK(viaduct_server_free(server));
+    OK(viaduct_runtime_free(runtime));
+}
+
 // One thread, one queue: server and client at once.
 static void calls_from_a_queue(void) {
     viaduct_runtime *runtime;
@@ -268,6 +321,7 @@ const test server_tests[] = {
     {"server_what_a_handler_sees", what_a_handler_sees},
     {"server_shutdown_inside_a_handler", shutdown_inside_a_handler},
     {"server_freed_inside_a_handler", freed_inside_a_handler},
+    {"server_calls_wait_for_threads", calls_wait_for_threads},
     {"server_calls_from_a_queue", calls_from_a_queue},
     {"server_deadlines_are_inherited", deadlines_are_inherited},
     {"server_addresses", addresses},

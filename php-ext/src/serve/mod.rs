@@ -81,7 +81,7 @@ fn fatal() -> Status {
 
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
-    let inbox = Inbox::new(parts.config.max_queued);
+    let inbox = Inbox::with_handlers(parts.config.max_queued, parts.concurrency);
     let signals = StopSignals::catch()?;
     let started = scheduler
         .reactor
@@ -138,12 +138,13 @@ impl Source for Jobs {
         if this.running_count.get() >= this.concurrency {
             return None;
         }
-        let incoming = this.inbox.pop()?;
+        let (incoming, held) = this.inbox.take()?;
         let serving = Rc::clone(this);
         let place = this.begin(&incoming.call);
         Some(Box::new(move || {
             job::run(&serving, incoming);
             serving.end(place);
+            drop(held);
         }))
     }
 

@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
 use super::Token;
 use crate::error::quote;
 use crate::reactor::fork;
 use crate::tls::try_lock;
-use crate::transport::socket::Socket;
+use crate::transport::dial::{Address, dial};
+use crate::transport::lookup::lookup;
 
 const HOST: &str = "metadata.google.internal";
 const PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
@@ -145,13 +145,15 @@ struct Answer {
 /// One GET over HTTP/1.1 (RFC 9112).
 async fn get(host: &str, path: &str) -> Result<Answer, String> {
     let bare_v6 = host.matches(':').count() > 1 && !host.ends_with(']') && !host.starts_with('[');
-    let with_port = match host.rsplit_once(':') {
-        _ if bare_v6 => format!("[{host}]:80"),
-        Some((_, port)) if port.parse::<u16>().is_ok() => host.to_owned(),
-        _ => format!("{host}:80"),
+    let (name, port) = match host.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
+        Some((name, Ok(port))) if !bare_v6 => (name, port),
+        _ => (host, 80),
     };
-    let stream = TcpStream::connect(with_port).await.map_err(|e| format!("it cannot be reached: {e}"))?;
-    let mut socket = Socket::from(stream);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let unreachable = |why| format!("it cannot be reached: {why}");
+    let found = lookup(name, port).await.map_err(|error| unreachable(error.to_string()))?;
+    let found: Vec<_> = found.into_iter().map(Address::Tcp).collect();
+    let (mut socket, _) = dial(&found).await.map_err(unreachable)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nMetadata-Flavor: Google\r\nAccept: application/json\r\n\
          Connection: close\r\n\r\n"

@@ -12,10 +12,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::message::{Asked, Record, Said, Service, absolute};
+use crate::transport::lookup::{lookup, without_network};
 
 /// How long one name server may take, and how often all of them are asked.
 const PATIENCE: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 2;
+
+/// How long the system may take where it is asked last. Its lookup may have to wait for its turn.
+const SYSTEM: Duration = Duration::from_secs(20);
 
 /// How long an answer holds that does not say it: of `/etc/hosts`, and of the system.
 const UNTOLD: Duration = Duration::from_secs(30);
@@ -80,11 +84,10 @@ impl Resolver {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(Lookup::new([ip], Duration::MAX));
         }
-        let (hosts, ways) = self.ways(host).await?;
-        if !hosts.is_empty() {
-            return Ok(Lookup::new(hosts, UNTOLD));
+        if let Some(found) = without_network(host) {
+            return Ok(Lookup::new(found, UNTOLD));
         }
-        let why = match ways.ask_for_addresses().await {
+        let why = match self.ways(host).ask_for_addresses().await {
             Ok(found) => return Ok(found),
             Err(Failure::Nothing) => "no name server knows an address of it".to_owned(),
             Err(Failure::Broken(why)) => why,
@@ -92,9 +95,10 @@ impl Resolver {
         if !self.given.is_empty() {
             return Err(why);
         }
-        match tokio::net::lookup_host((host, 0)).await {
-            Ok(found) => Ok(Lookup::new(found.map(|address| address.ip()), UNTOLD)),
-            Err(error) => Err(format!("{why}; the system says: {error}")),
+        match tokio::time::timeout(SYSTEM, lookup(host, 0)).await {
+            Ok(Ok(found)) => Ok(Lookup::new(found.into_iter().map(|address| address.ip()), UNTOLD)),
+            Ok(Err(error)) => Err(format!("{why}; the system says: {error}")),
+            Err(_) => Err(format!("{why}; the system did not answer within {SYSTEM:?}")),
         }
     }
 
@@ -104,7 +108,7 @@ impl Resolver {
     ///
     /// There are none, or nobody could say: a sentence.
     pub(super) async fn services(&self, name: &str) -> Result<(Vec<Service>, Duration), String> {
-        let (_, ways) = self.ways(name).await?;
+        let ways = self.ways(name);
         let mut broken = None;
         for name in &ways.names {
             match ways.ask(name, TYPE::SRV).await {
@@ -123,22 +127,16 @@ impl Resolver {
         Err(broken.unwrap_or_else(|| "no name server knows an SRV record of it".to_owned()))
     }
 
-    /// What the system says of where to look. Its files are read each time: they are small, and change.
-    async fn ways(&self, name: &str) -> Result<(Vec<IpAddr>, Ways), String> {
-        let (given, name) = (self.given.clone(), name.to_owned());
-        let read = move || {
-            // A system without these files has nothing to say in them.
-            let text = |path: &str| std::fs::read(path).unwrap_or_default();
-            let hosts = in_hosts(&String::from_utf8_lossy(&text("/etc/hosts")), &name);
-            let conf = Conf::parse(&String::from_utf8_lossy(&text("/etc/resolv.conf")));
-            let (names, servers) = match given.is_empty() {
-                true => (conf.names(&name), conf.servers),
-                // The system's domains are its name servers' matter.
-                false => (vec![absolute(&name)], given),
-            };
-            (hosts, Ways { names, servers })
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())
+    /// Whom to ask, and for which names.
+    fn ways(&self, name: &str) -> Ways {
+        if !self.given.is_empty() {
+            // The system's domains are its name servers' matter.
+            return Ways { names: vec![absolute(name)], servers: self.given.clone() };
+        }
+        // It is read each time: it is small, and changes. A system without it has nothing to say in it.
+        let text = std::fs::read("/etc/resolv.conf").unwrap_or_default();
+        let conf = Conf::parse(&String::from_utf8_lossy(&text));
+        Ways { names: conf.names(name), servers: conf.servers }
     }
 }
 
@@ -251,21 +249,6 @@ async fn over_tcp(server: SocketAddr, question: &Asked) -> std::io::Result<Vec<u
     Ok(answer)
 }
 
-/// The addresses that `/etc/hosts` has for a name.
-fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let line = line.split_once('#').map_or(line, |(before, _)| before);
-        let mut words = line.split_whitespace();
-        let Some(Ok(ip)) = words.next().map(str::parse) else { continue };
-        if words.any(|word| word.eq_ignore_ascii_case(name)) && !found.contains(&ip) {
-            found.push(ip);
-        }
-    }
-    found
-}
-
 /// `/etc/resolv.conf`.
 #[derive(Debug, PartialEq, Eq)]
 struct Conf {
@@ -316,14 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_of_the_system_are_read() {
-        let hosts =
-            "127.0.0.1 localhost\n::1\tlocalhost ip6-localhost # local\n10.0.0.1 a.b A\nbad a\n#10.0.0.2 a\n";
-        let text = |name| in_hosts(hosts, name).iter().map(IpAddr::to_string).collect::<Vec<_>>();
-        assert_eq!(text("localhost"), ["127.0.0.1", "::1"]);
-        assert_eq!(text("a"), ["10.0.0.1"]);
-        assert_eq!(text("A.B."), ["10.0.0.1"]);
-        assert!(text("local").is_empty());
+    fn the_systems_file_is_read() {
         let conf = Conf::parse(
             "# c\nnameserver 10.0.0.10\nnameserver fd00::1\nnameserver bad\ndomain x\nsearch ns.svc.local svc.local.\n\
              options timeout:1 ndots:5\n",
