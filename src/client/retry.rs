@@ -23,6 +23,7 @@ use super::sending::Live;
 use super::service_config::{Policy, RetryPolicy};
 use crate::codec::Deframer;
 use crate::transport::connection::{Connection, unprocessed};
+use crate::transport::flow::Receiver;
 
 /// Makes the attempts of one call.
 pub(super) struct Engine {
@@ -44,7 +45,7 @@ pub(super) struct Pending {
 /// How an attempt's answer begins.
 pub(super) enum Verdict {
     /// With headers: the call is this attempt.
-    Begun(HeaderMap, RecvStream, Deframer),
+    Begun(HeaderMap, Receiver, Deframer),
     /// With its end.
     Ended(Failure),
 }
@@ -183,7 +184,7 @@ impl Engine {
                 return Verdict::Ended(Failure { unprocessed, ..Failure::new(status) });
             }
         };
-        Verdict::Ended(match Head::read(response, limit) {
+        Verdict::Ended(match Head::read(response, limit, pending.connection.flow()) {
             Head::Begun(headers, body, deframer) => return Verdict::Begun(headers, body, deframer),
             Head::Ended(status, trailers) => Failure { trailers, ..Failure::new(status) },
             Head::Unreadable(status) => Failure { last: true, ..Failure::new(status) },
@@ -309,7 +310,7 @@ impl Call {
         &self,
         number: u32,
         headers: HeaderMap,
-        body: RecvStream,
+        body: Receiver,
         deframer: Deframer,
     ) -> bool {
         let mut state = self.lock();
