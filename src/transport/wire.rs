@@ -260,11 +260,6 @@ impl<S: AsyncWrite + Unpin> Flusher<S> {
         }
     }
 
-    /// The connection's flow control.
-    pub(crate) fn flow(&self) -> Flow {
-        lock(&self.0).flow.clone()
-    }
-
     /// Where it is said what is wrong with the peer, before h2 sees it.
     pub fn complaint(&self) -> Complaint {
         Arc::clone(&lock(&self.0).complaint)
