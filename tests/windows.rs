@@ -57,7 +57,8 @@ async fn expand(channel: &Channel, size: usize) -> viaduct::client::Call {
 }
 
 async fn echo(channel: &Channel, message: &[u8]) {
-    let outcome = channel.unary(Method::parse(UNARY).unwrap(), plain(message), client_kit::within(10.0)).await;
+    let outcome =
+        channel.unary(Method::parse(UNARY).unwrap(), plain(message), client_kit::within(10.0)).await;
     assert_eq!(outcome.status.code(), Code::Ok, "{}", outcome.status);
     assert_eq!(outcome.message.unwrap().into_bytes(), message);
 }
@@ -291,6 +292,7 @@ fn a_client_cuts_a_server_that_sends_more_than_its_windows() {
     for more in [0, 1] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (tell, told) = tokio::sync::oneshot::channel();
         let peer = std::thread::spawn(move || {
             let mut raw = Raw::new(listener.accept().unwrap().0);
             raw.socket.read_exact(&mut [0; 24]).unwrap();
@@ -304,15 +306,18 @@ fn a_client_cuts_a_server_that_sends_more_than_its_windows() {
             let mut trailers = Vec::new();
             frame::headers(1, &hpack::block(&[("grpc-status", "0")]), true, &mut trailers);
             raw.socket.write_all(&trailers).unwrap();
-            (more > 0).then(|| raw.until(|frame| frame.kind == kind::GOAWAY).words())
+            let end = (more > 0).then(|| raw.until(|frame| frame.kind == kind::GOAWAY).words());
+            tell.send(end).unwrap();
+            // The connection is open until the client ends it.
+            let _ = raw.socket.read_to_end(&mut Vec::new());
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let channel = client_kit::to(address);
             let call = channel.call(client_kit::method(), Some(plain(b"x")), client_kit::within(10.0)).await;
-            // Nobody reads it until the connection's task has seen all.
+            // Nobody reads it before the end.
             call.wait_headers().await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_eq!(told.await.unwrap(), (more > 0).then(|| vec![0, FLOW_CONTROL_ERROR]));
             let mut messages = 0;
             while call.recv().await.is_some() {
                 messages += 1;
@@ -325,7 +330,8 @@ fn a_client_cuts_a_server_that_sends_more_than_its_windows() {
                 assert!(status.message().contains("flow-control window"), "{status}");
             }
         });
-        assert_eq!(peer.join().unwrap(), (more > 0).then(|| vec![0, FLOW_CONTROL_ERROR]));
+        drop(runtime);
+        peer.join().unwrap();
     }
 }
 

@@ -306,13 +306,7 @@ impl Call {
     }
 
     /// An attempt's answer has begun: the call is this attempt, unless it is another one.
-    pub(super) fn begun(
-        &self,
-        number: u32,
-        headers: HeaderMap,
-        body: Receiver,
-        deframer: Deframer,
-    ) -> bool {
+    pub(super) fn begun(&self, number: u32, headers: HeaderMap, body: Receiver, deframer: Deframer) -> bool {
         let mut state = self.lock();
         if self.end().is_some() {
             return true;

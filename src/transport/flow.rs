@@ -14,7 +14,7 @@
 //! So a connection holds at most streams × base window + budget of bytes that nobody has read.
 //!
 //! Bandwidth × delay is measured as in gRPC's cores: a PING leaves while data arrives on a stream that is read, and the
-//! bytes that come until it is answered are counted. A connection with small messages only sends none.
+//! bytes that come until it is acknowledged are counted. A connection with small messages only sends none.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -153,7 +153,7 @@ pub(super) enum Verdict {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     Pass,
-    /// It is the answer to our PING, which h2 does not know.
+    /// It is the acknowledgement of our PING, which h2 does not know.
     Hide,
     /// The peer has broken the protocol.
     Broken(String),
@@ -200,11 +200,6 @@ impl Flow {
         (state.streams.len(), state.used)
     }
 
-    /// The window of a stream that is read, as far as the budget has it.
-    pub fn estimate(&self) -> u64 {
-        self.lock().estimate
-    }
-
     /// `taken` bytes of a stream were consumed; the message that is being read lacks `missing`.
     fn consumed(&self, id: u32, taken: usize, missing: usize) {
         let mut state = self.lock();
@@ -242,7 +237,7 @@ impl State {
                 }
             }
             kind::PING if head.has(flag::ACK) && payload == PING => {
-                if let Some(estimate) = self.probe.answered(self.estimate) {
+                if let Some(estimate) = self.probe.acknowledged(self.estimate) {
                     self.estimate = estimate.clamp(self.base.into(), MOST.max(self.base.into()));
                 }
                 return Judgement::Hide;
@@ -252,7 +247,7 @@ impl State {
         Judgement::Pass
     }
 
-    /// Whether a PING of ours is not answered.
+    /// Whether a PING of ours is not acknowledged.
     pub(super) fn is_probing(&self) -> bool {
         matches!(self.probe.stage, Stage::Sent(_))
     }
@@ -512,7 +507,7 @@ impl Probe {
     fn arrived(&mut self, length: u32) {
         self.arrived = self.arrived.saturating_add(length);
         if self.arrived >= WORTH && self.stage == Stage::Idle {
-            // A window may come in one piece, and the answer ahead of the next.
+            // A window may come in one piece, and the acknowledgement ahead of the next.
             self.sample = std::mem::take(&mut self.arrived).into();
             if self.next.is_none_or(|next| Instant::now() >= next) {
                 self.stage = Stage::Due;
@@ -525,7 +520,7 @@ impl Probe {
     }
 
     /// The window that is better than `estimate`.
-    fn answered(&mut self, estimate: u64) -> Option<u64> {
+    fn acknowledged(&mut self, estimate: u64) -> Option<u64> {
         let Stage::Sent(at) = std::mem::take(&mut self.stage) else { return None };
         let now = Instant::now();
         self.judge(now.saturating_duration_since(at), now, estimate)
@@ -535,7 +530,7 @@ impl Probe {
         self.arrived = 0;
         let bandwidth = self.sample as f64 / delay.as_secs_f64().max(1e-6);
         // A window that holds a stream up is given back in halves, and what the second of them brings may come just
-        // behind the answer: so a third of the window is enough, and not two as elsewhere.
+        // behind the acknowledgement: so a third of the window is enough, and not two as elsewhere.
         let grows = self.sample > estimate / 3 && bandwidth > self.best;
         self.best = self.best.max(bandwidth);
         if grows {
@@ -796,5 +791,75 @@ mod tests {
         }
         assert_eq!(judge(0, 300_000, delay), (None, Some(PAUSE.1)));
         assert_eq!(judge(400_000, 300_000, delay), (Some(600_000), None));
+    }
+
+    #[test]
+    fn the_streams_of_a_server_are_forgotten_however_they_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (near, far) = tokio::io::duplex(1 << 20);
+            let flow = Flow::new(Side::Server, Windows { base: BASE, budget: 1 << 20 });
+            let (wire, flusher) = super::super::wire::wire(far, flow.clone());
+            let ours = flow.clone();
+            tokio::spawn(async move {
+                let mut builder = h2::server::Builder::new();
+                builder.initial_window_size(MAX_WINDOW).initial_connection_window_size(MAX_WINDOW);
+                builder.max_header_list_size(1000);
+                let mut http2 = builder.handshake::<_, Bytes>(wire).await.unwrap();
+                loop {
+                    let accepted = std::future::poll_fn(|cx| {
+                        let polled = http2.poll_accept(cx);
+                        let _ = flusher.poll_flush(cx);
+                        polled
+                    });
+                    let Some(Ok((request, mut respond))) = accepted.await else { return };
+                    let what = request.uri().path().to_owned();
+                    let mut body = Receiver::new(request.into_body(), ours.clone());
+                    tokio::spawn(async move {
+                        match &what[1..] {
+                            "read" => {
+                                while let Some(Ok(_)) =
+                                    std::future::poll_fn(|cx| body.poll_data(100_000, cx)).await
+                                {
+                                }
+                            }
+                            "some" => drop(std::future::poll_fn(|cx| body.poll_data(900_000, cx)).await),
+                            "reset" => return respond.send_reset(h2::Reason::CANCEL),
+                            "drop" => return,
+                            "wait" => std::future::pending().await,
+                            _ => {}
+                        }
+                        let _ = respond.send_response(http::Response::new(()), true);
+                    });
+                }
+            });
+            let (mut send, http2) = h2::client::handshake(near).await.unwrap();
+            tokio::spawn(http2);
+            for n in 0..60 {
+                let what = ["read", "some", "reset", "drop", "answer", "wait", "long"][n % 7];
+                let mut request = http::Request::post(format!("http://x/{what}"));
+                if what == "long" {
+                    request = request.header("x", "y".repeat(2000));
+                }
+                send = send.ready().await.unwrap();
+                let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
+                let _ = stream.send_data(vec![0; 50_000].into(), n % 2 == 0 && what != "wait");
+                if what == "wait" {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    assert_eq!(flow.held().0, 1);
+                    stream.send_reset(h2::Reason::CANCEL);
+                } else if what == "read" {
+                    let _ = stream.send_data(Bytes::new(), true);
+                }
+                let _ = response.await;
+                for turn in 0.. {
+                    if flow.held() == (0, 0) {
+                        break;
+                    }
+                    assert!(turn < 2000, "{n}, {what}: {:?}", flow.held());
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        });
     }
 }

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn frames_are_found_however_they_are_cut() {
-        let frames = [(5, 0, 1), (0, 4, 0), (300, 9, 7), (8, 6, 0), (0, 7, 0), (2, 0, 9), (1, 0, 0x7fff_ffff)];
+        let frames =
+            [(5, 0, 1), (0, 4, 0), (300, 9, 7), (8, 6, 0), (0, 7, 0), (2, 0, 9), (1, 0, 0x7fff_ffff)];
         let mut bytes = b"preface".to_vec();
         for (length, kind, stream) in frames {
             bytes.extend([0, (length >> 8) as u8, length as u8, kind, 1]);

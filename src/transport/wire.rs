@@ -50,7 +50,7 @@ struct Sent {
     opens: bool,
     /// Whether DATA or HEADERS were written since that was last asked.
     calls: bool,
-    /// The PINGs of h2 that are not answered.
+    /// The PINGs of h2 that are not acknowledged.
     pings: u32,
 }
 
@@ -196,7 +196,7 @@ impl<S> Inner<S> {
         if received.frames.is_between() {
             received.gone |= std::mem::take(&mut received.going);
         }
-        // An answer that is cut can only be ours where h2 waits for none.
+        // An acknowledgement that is cut can only be ours where h2 waits for none.
         if let ([_, _, _, kind::PING, flags, _, _, _, _, ..], Some(from)) = received.frames.rest()
             && flags & flag::ACK != 0
             && sent.pings == 0
