@@ -190,6 +190,11 @@ impl Deframer {
         self.buffered
     }
 
+    /// Bytes that the message that is arriving lacks, as far as is known.
+    pub fn missing(&self) -> usize {
+        self.head.map_or(0, |(_, length)| length.saturating_sub(self.buffered))
+    }
+
     /// The next message, if all of it is here.
     ///
     /// # Errors

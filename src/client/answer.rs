@@ -96,12 +96,6 @@ pub fn no_trailers() -> Status {
     Status::internal("the server ended the stream without trailers: there is no grpc-status")
 }
 
-/// Bytes of one DATA frame, given back to the peer's window as they are taken.
-pub(super) fn taken(body: &mut RecvStream, data: &Bytes) {
-    // Fails only where more is given back than was received.
-    let _ = body.flow_control().release_capacity(data.len());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use super::call::Shared;
 use crate::codec::Deframer;
 use crate::status;
 use crate::transport::connection::{self, Busy, Connection};
+use crate::transport::flow::{Flow, Receiver};
 
 /// A request that is on its way.
 pub(super) struct Attempt {
@@ -58,7 +59,7 @@ pub(super) fn unprocessed(error: &h2::Error, unsent: bool) -> bool {
 /// The head of an answer.
 pub(super) enum Head {
     /// Messages and trailers follow.
-    Begun(HeaderMap, RecvStream, Deframer),
+    Begun(HeaderMap, Receiver, Deframer),
     /// A trailers-only answer.
     Ended(Status, HeaderMap),
     /// The answer is gRPC, but we cannot read it.
@@ -69,7 +70,7 @@ pub(super) enum Head {
 
 impl Head {
     /// `limit` is the longest message that is taken, in bytes.
-    pub(super) fn read(response: http::Response<RecvStream>, limit: usize) -> Self {
+    pub(super) fn read(response: http::Response<RecvStream>, limit: usize, flow: &Flow) -> Self {
         let (head, body) = response.into_parts();
         if !answer::is_grpc(&head) {
             return Self::Foreign(Box::new(head), body);
@@ -78,7 +79,10 @@ impl Head {
             return Self::Ended(status, head.headers);
         }
         match answer::encoding(&head) {
-            Ok(encoding) => Self::Begun(head.headers, body, Deframer::new(encoding, limit)),
+            Ok(encoding) => {
+                let body = Receiver::new(body, flow.clone());
+                Self::Begun(head.headers, body, Deframer::new(encoding, limit))
+            }
             Err(status) => Self::Unreadable(status),
         }
     }

@@ -31,6 +31,7 @@ use crate::codec::{Deframer, Message};
 use crate::deadline::Deadline;
 use crate::status;
 use crate::transport::connection::{Busy, Connection};
+use crate::transport::flow::Receiver;
 
 /// How a call with one response ended.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ pub(super) enum Answer {
     Engine,
     /// Whether the request could not be sent comes with it.
     Head(ResponseFuture, bool),
-    Body(RecvStream, Deframer),
+    Body(Receiver, Deframer),
     /// It is not gRPC.
     Foreign(Box<http::response::Parts>, RecvStream),
 }

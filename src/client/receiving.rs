@@ -93,11 +93,8 @@ impl Call {
                         Ok(None) => {}
                         Err(status) => break Err(status),
                     }
-                    match ready!(body.poll_data(cx)) {
-                        Some(Ok(data)) => {
-                            answer::taken(body, &data);
-                            deframer.push(data);
-                        }
+                    match ready!(body.poll_data(deframer.missing(), cx)) {
+                        Some(Ok(data)) => deframer.push(data),
                         Some(Err(error)) => {
                             break Err(self.explain(
                                 state.connection.as_ref(),
@@ -137,7 +134,9 @@ impl Call {
 
     /// Waits for the head of the answer; afterwards `state.answer` is something else, or the call over.
     pub(super) fn poll_head(&self, cx: &mut Context<'_>, state: &mut State) -> Poll<()> {
-        let Answer::Head(head, unsent) = &mut state.answer else { return Poll::Ready(()) };
+        let (Answer::Head(head, unsent), Some(connection)) = (&mut state.answer, &state.connection) else {
+            return Poll::Ready(());
+        };
         let (status, trailers) = match ready!(std::pin::Pin::new(head).poll(cx)) {
             Err(error) => {
                 // What the server has not processed is sent again.
@@ -153,7 +152,7 @@ impl Call {
                 }
                 (self.explain(state.connection.as_ref(), &error, "waiting for the answer"), HeaderMap::new())
             }
-            Ok(response) => match Head::read(response, self.max_receive()) {
+            Ok(response) => match Head::read(response, self.max_receive(), connection.flow()) {
                 Head::Begun(headers, body, deframer) => {
                     let _ = self.0.headers.set(headers);
                     state.replay = None;

@@ -23,6 +23,7 @@ use super::sending::Live;
 use super::service_config::{Policy, RetryPolicy};
 use crate::codec::Deframer;
 use crate::transport::connection::Connection;
+use crate::transport::flow::Receiver;
 
 /// Makes the attempts of one call.
 pub(super) struct Engine {
@@ -45,7 +46,7 @@ pub(super) struct Pending {
 /// How an attempt's answer begins.
 pub(super) enum Verdict {
     /// With headers: the call is this attempt.
-    Begun(HeaderMap, RecvStream, Deframer),
+    Begun(HeaderMap, Receiver, Deframer),
     /// With its end.
     Ended(Failure),
 }
@@ -184,7 +185,7 @@ impl Engine {
                 return Verdict::Ended(Failure { unprocessed, ..Failure::new(status) });
             }
         };
-        Verdict::Ended(match Head::read(response, limit) {
+        Verdict::Ended(match Head::read(response, limit, pending.connection.flow()) {
             Head::Begun(headers, body, deframer) => return Verdict::Begun(headers, body, deframer),
             Head::Ended(status, trailers) => Failure { trailers, ..Failure::new(status) },
             Head::Unreadable(status) => Failure { last: true, ..Failure::new(status) },
@@ -306,13 +307,7 @@ impl Call {
     }
 
     /// An attempt's answer has begun: the call is this attempt, unless it is another one.
-    pub(super) fn begun(
-        &self,
-        number: u32,
-        headers: HeaderMap,
-        body: RecvStream,
-        deframer: Deframer,
-    ) -> bool {
+    pub(super) fn begun(&self, number: u32, headers: HeaderMap, body: Receiver, deframer: Deframer) -> bool {
         let mut state = self.lock();
         if self.end().is_some() {
             return true;

@@ -2,16 +2,15 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use h2::RecvStream;
 use tonic::Status;
 
 use super::call::{End, ServerCall};
 use crate::codec::{Deframer, Encoding, Message};
+use crate::transport::flow::Receiver;
 
 /// The request's messages.
 pub(super) struct Body {
-    stream: RecvStream,
+    stream: Receiver,
     deframer: Deframer,
 }
 
@@ -24,12 +23,8 @@ pub(super) enum BodyError {
     Gone,
 }
 
-/// A frame of at most this many bytes that ends its stream is not given back to the window by
-/// itself, which would cost a lock: h2 does it when the stream goes. 1024 streams hold 2 MiB so.
-const SMALL: usize = 2048;
-
 impl Body {
-    pub(super) fn new(stream: RecvStream, encoding: Encoding, limit: usize) -> Self {
+    pub(super) fn new(stream: Receiver, encoding: Encoding, limit: usize) -> Self {
         Self { stream, deframer: Deframer::new(encoding, limit) }
     }
 
@@ -44,20 +39,11 @@ impl Body {
                 Ok(None) => {}
                 Err(status) => return Poll::Ready(Err(BodyError::Broken(status))),
             }
-            match ready!(self.stream.poll_data(cx)) {
-                Some(Ok(data)) => self.push(data),
+            match ready!(self.stream.poll_data(self.deframer.missing(), cx)) {
+                Some(Ok(data)) => self.deframer.push(data),
                 Some(Err(_)) => return Poll::Ready(Err(BodyError::Gone)),
                 None => return Poll::Ready(self.deframer.finish().map(|()| None).map_err(BodyError::Broken)),
             }
-        }
-    }
-
-    fn push(&mut self, data: Bytes) {
-        let length = data.len();
-        self.deframer.push(data);
-        if length > SMALL || !self.stream.is_end_stream() {
-            // Refused only where more is released than came.
-            let _ = self.stream.flow_control().release_capacity(length);
         }
     }
 }

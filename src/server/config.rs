@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::Encoding;
+use crate::transport::flow::{DEFAULT_WINDOW, MAX_WINDOW, Windows};
 
 /// How a server behaves. Every field has a default that serves; change what you must.
 #[derive(Debug, Clone)]
@@ -38,11 +39,13 @@ pub struct ServerConfig {
     pub handshake_timeout: Duration,
     /// How responses are compressed where the client accepts it.
     pub encoding: Encoding,
-    /// Bytes of a stream that may be under way to the consumer: its flow-control window.
+    /// Bytes of a stream that may be under way to the consumer before it has taken any: every stream's
+    /// flow-control window, at least 65,535. A stream that is read gets more from `window_budget`.
     pub stream_window: u32,
-    /// The same for a whole connection. Streams whose consumer stands still hold their share of it,
-    /// so it must be many times `stream_window`.
-    pub connection_window: u32,
+    /// Bytes that all streams of a connection together may have under way above `stream_window` each.
+    /// One gets at most 16 MiB, and at most a quarter of what the others leave. So a connection holds at
+    /// most `max_concurrent_streams` × `stream_window` + `window_budget` bytes that no consumer has taken.
+    pub window_budget: u32,
     /// Bytes of a stream that may wait to be sent; a message is taken while fewer wait.
     pub send_buffer: usize,
 }
@@ -64,31 +67,35 @@ impl Default for ServerConfig {
             max_connection_age_grace: None,
             handshake_timeout: Duration::from_secs(10),
             encoding: Encoding::Identity,
-            stream_window: 1 << 20,
-            connection_window: 16 << 20,
+            stream_window: DEFAULT_WINDOW,
+            window_budget: 32 << 20,
             send_buffer: 256 << 10,
         }
     }
 }
 
-/// The largest HTTP/2 window (RFC 9113, section 6.9.1).
-const MAX_WINDOW: u32 = (1 << 31) - 1;
-
 /// What h2 may charge for small DATA frames that wait for the consumer, before it calls the client
 /// abusive and closes the connection. It charges 256 bytes less the payload for each, so the default
 /// (half the connection's window) cuts a legal stream of small messages to a slow handler after some
-/// tens of thousands. A full stream window of empty messages (5 bytes each) is charged 53 MB; this
-/// is room for two of those, or for a full connection window of messages of 20 bytes.
+/// tens of thousands. A window of 64 KiB full of empty messages (5 bytes each) is charged 3.3 MB; this
+/// is room for 60 unread streams of those, for 330 of messages of 20 bytes, or for any number that the
+/// server takes of 100 bytes. What streams get above that window counts its frames.
 const DATA_FRAME_BUDGET: usize = 192 << 20;
 
 impl ServerConfig {
+    /// The windows of a connection.
+    pub(super) fn windows(&self) -> Windows {
+        Windows { base: self.stream_window, budget: self.window_budget.into() }
+    }
+
     /// The HTTP/2 side of this configuration.
     pub(super) fn http2(&self) -> h2::server::Builder {
         let streams = self.max_concurrent_streams.max(1);
         let mut builder = h2::server::Builder::new();
         builder
-            .initial_window_size(self.stream_window.clamp(65_535, MAX_WINDOW))
-            .initial_connection_window_size(self.connection_window.clamp(65_535, MAX_WINDOW))
+            // The wire tells the client others.
+            .initial_window_size(MAX_WINDOW)
+            .initial_connection_window_size(MAX_WINDOW)
             .max_concurrent_streams(streams)
             // A DATA frame is a piece of memory: 64 KiB keeps a message of 1 MiB in 16 pieces.
             .max_frame_size(64 << 10)

@@ -29,6 +29,7 @@ use super::stream::{PeerAddr, wrap};
 use super::timers::Deadlines;
 use super::{Ground, Site, request};
 use crate::tls::{ALPN_H2, ServerTls, explain};
+use crate::transport::flow::{Flow, Receiver, Side};
 use crate::transport::socket::Socket;
 use crate::transport::wire::Flusher;
 
@@ -77,7 +78,8 @@ where
 {
     let config = &site.ground.config;
     let reads = Arc::new(AtomicU64::new(0));
-    let (wire, flusher) = wrap(io, Arc::clone(&reads));
+    let flow = Flow::new(Side::Server, config.windows());
+    let (wire, flusher) = wrap(io, Arc::clone(&reads), flow.clone());
     let handshake = config.http2().handshake::<_, Bytes>(wire);
     let mut http2 = match member.before(until, handshake).await {
         Some(Ok(http2)) => http2,
@@ -99,6 +101,7 @@ where
         peer,
         site,
         member,
+        flow,
         draining: false,
         gathering: Vec::new(),
         deadlines: Deadlines::default(),
@@ -113,6 +116,7 @@ struct Driver<'a> {
     peer: Peer,
     site: Arc<Site>,
     member: &'a mut Membership,
+    flow: Flow,
     draining: bool,
     gathering: Vec<Gather>,
     deadlines: Deadlines,
@@ -173,7 +177,7 @@ impl Driver<'_> {
             match http2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.accept(request, respond),
                 Poll::Ready(Some(Err(error))) => {
-                    if !error.is_io() && !error.is_remote() {
+                    if self.flow.is_broken() || (!error.is_io() && !error.is_remote()) {
                         self.ground().counters.protocol_errors.add();
                     }
                     tracing::debug!(peer = %self.peer.address, %error, "the connection broke");
@@ -240,6 +244,7 @@ impl Driver<'_> {
             encoding: asked.response,
             listing: asked.listing,
         };
+        let stream = Receiver::new(stream, self.flow.clone());
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);
         let ground = Arc::clone(self.ground());
         let answer = Answer::Fresh { respond, working };

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::transport::flow::Flow;
 use crate::transport::wire::{Flusher, Wire, wire};
 
 /// Who is on the other side; formatted only when asked for.
@@ -32,12 +33,12 @@ impl fmt::Display for PeerAddr {
 }
 
 /// What HTTP/2 runs on: `io` (a socket, or TLS over one) with whatever belongs around it. `reads` is
-/// counted for keepalive; what HTTP/2 writes is gathered until the flusher is asked.
-pub(crate) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>) -> (Wire<Watched<IO>>, Flusher<Watched<IO>>)
+/// counted for keepalive; what HTTP/2 writes is gathered until the flusher is asked; what it receives is under `flow`.
+pub(crate) fn wrap<IO>(io: IO, reads: Arc<AtomicU64>, flow: Flow) -> (Wire<Watched<IO>>, Flusher<Watched<IO>>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    wire(Watched { io, reads })
+    wire(Watched { io, reads }, flow)
 }
 
 /// Counts the reads that brought something, so that silence can be told.

@@ -16,13 +16,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
+use super::flow::{DEFAULT_WINDOW, Flow, MAX_WINDOW, Side, Windows};
 use super::wire::{Complaint, Flusher, Wire, wire};
 use crate::status;
 
-/// What a stream may send us before we have taken any of it.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// The same for all streams of a connection together: a few that nobody reads must not stop the rest.
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// What a stream may send us before we have taken any of it, and what all may beyond that where they are read.
+const WINDOWS: Windows = Windows { base: DEFAULT_WINDOW, budget: 64 << 20 };
 /// The frames we take: fewer reads for large messages.
 const MAX_FRAME: u32 = 64 * 1024;
 
@@ -65,6 +64,7 @@ struct Shared {
     /// Whether it ends with its last call.
     draining: AtomicBool,
     complaint: Complaint,
+    flow: Flow,
 }
 
 /// Counts a call on its connection while it lives.
@@ -108,15 +108,13 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (wire, flusher) = wire(stream);
-        flusher.watch_received();
-        if keep.max_pings > 0 {
-            flusher.watch_sent();
-        }
+        let flow = Flow::new(Side::Client, WINDOWS);
+        let (wire, flusher) = wire(stream, flow.clone());
         let (send, mut conn) = h2::client::Builder::new()
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            // The wire tells the peer others.
+            .initial_window_size(MAX_WINDOW)
+            .initial_connection_window_size(MAX_WINDOW)
             .max_frame_size(MAX_FRAME)
             .max_header_list_size(keep.max_headers)
             // Streams of small messages are legal however slowly they are read: the windows bound them.
@@ -136,6 +134,7 @@ impl Connection {
             leave: Notify::new(),
             draining: AtomicBool::new(false),
             complaint: flusher.complaint(),
+            flow,
         });
         let pings = conn.ping_pong();
         poll_fn(|cx| match poll_both(&mut conn, &flusher, cx) {
@@ -187,6 +186,11 @@ impl Connection {
     /// Whether this side has ended it.
     pub fn is_ended(&self) -> bool {
         self.shared.ended.get().is_some()
+    }
+
+    /// The flow control of what it receives.
+    pub fn flow(&self) -> &Flow {
+        &self.shared.flow
     }
 
     /// How many calls it has now.

@@ -1,67 +1,168 @@
-//! Frames, by their types, among bytes that pass.
+//! Frames among bytes that pass in one direction of a connection.
 
 /// The length of a frame's head (RFC 9113, section 4.1): length, type, flags, stream.
-const HEAD: usize = 9;
+pub(super) const HEAD: usize = 9;
 
-/// Looks for frames of some types in one direction of a connection.
+/// How much of a payload can be looked at: more than h2's SETTINGS have.
+const MOST: usize = 64;
+
+/// The types of frames (RFC 9113, section 6).
+pub(super) mod kind {
+    pub(in super::super) const DATA: u8 = 0;
+    pub(in super::super) const HEADERS: u8 = 1;
+    pub(in super::super) const RST_STREAM: u8 = 3;
+    pub(in super::super) const SETTINGS: u8 = 4;
+    pub(in super::super) const PING: u8 = 6;
+    pub(in super::super) const GOAWAY: u8 = 7;
+    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
+    pub(in super::super) const CONTINUATION: u8 = 9;
+    /// None that is known: it is ignored (section 4.1).
+    pub(in super::super) const UNKNOWN: u8 = 0xbb;
+}
+
+/// The flags of frames (RFC 9113, section 6).
+pub(super) mod flag {
+    /// Of SETTINGS and PING.
+    pub(in super::super) const ACK: u8 = 1;
+    /// Of DATA and HEADERS.
+    pub(in super::super) const END_STREAM: u8 = 1;
+    /// Of HEADERS and CONTINUATION.
+    pub(in super::super) const END_HEADERS: u8 = 4;
+    /// Of DATA.
+    pub(in super::super) const PADDED: u8 = 8;
+}
+
+/// A frame's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) length: u32,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+}
+
+impl Head {
+    fn read([a, b, c, kind, flags, s, t, u, v]: [u8; HEAD]) -> Self {
+        let length = u32::from_be_bytes([0, a, b, c]);
+        Self { length, kind, flags, stream: u32::from_be_bytes([s & 0x7f, t, u, v]) }
+    }
+
+    pub(super) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// A frame that begins.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) head: Head,
+    /// Where the head is among the bytes of this call; `None` where it began in an earlier one.
+    pub(super) at: Option<usize>,
+    /// How much of the payload can be looked at.
+    seen: usize,
+}
+
+/// Finds the frames in one direction of a connection.
 #[derive(Debug)]
 pub(super) struct Frames {
-    wanted: fn(u8) -> bool,
-    /// The part of a head that has passed already.
-    head: [u8; HEAD],
+    /// How much of a frame's payload is to be seen with its head.
+    more: fn(&Head) -> usize,
+    /// The head that is being read, and what is to be seen of the payload.
+    prefix: [u8; HEAD + MOST],
     have: usize,
+    need: usize,
+    /// Where what is had began among the bytes that passed last; `None` where that was earlier.
+    from: Option<usize>,
     /// How much comes before the next head.
     skip: usize,
-    /// Whether the frame that is passing is wanted.
-    passing: bool,
-    found: bool,
 }
 
 impl Frames {
     /// Frames begin after `skip` bytes.
-    pub(super) fn after(skip: usize, wanted: fn(u8) -> bool) -> Self {
-        Self { wanted, head: [0; HEAD], have: 0, skip, passing: false, found: false }
+    pub(super) fn after(skip: usize, more: fn(&Head) -> usize) -> Self {
+        Self { more, prefix: [0; HEAD + MOST], have: 0, need: HEAD, from: None, skip }
     }
 
-    /// Whether a whole frame has passed since this was last asked.
-    pub(super) fn found(&mut self) -> bool {
-        std::mem::take(&mut self.found)
+    /// Whether the last frame has passed as a whole, and none has begun.
+    pub(super) fn is_between(&self) -> bool {
+        self.have == 0 && self.skip == 0
     }
 
-    /// More bytes pass.
-    pub(super) fn look(&mut self, mut bytes: &[u8]) {
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            if self.skip > 0 {
-                return;
-            }
-            self.found |= std::mem::take(&mut self.passing);
+    /// What `begun` has to show of its payload.
+    pub(super) fn payload(&self, begun: &Begun) -> &[u8] {
+        self.prefix.get(HEAD..HEAD + begun.seen).unwrap_or_default()
+    }
+
+    /// What there is of a frame's head and payload, after [`next`](Self::next) found no more; and where that began
+    /// among the bytes.
+    pub(super) fn rest(&self) -> (&[u8], Option<usize>) {
+        (self.prefix.get(..self.have).unwrap_or_default(), self.from)
+    }
+
+    /// The head that has been read and what is to be seen of the payload.
+    pub(super) fn prefix(&self, begun: &Begun) -> &[u8] {
+        self.prefix.get(..HEAD + begun.seen).unwrap_or_default()
+    }
+
+    /// The next frame that begins in `bytes` behind `at`, which is moved behind what is seen of it.
+    pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<Begun> {
+        let skipped = self.skip.min(bytes.len().saturating_sub(*at));
+        self.skip -= skipped;
+        *at += skipped;
+        if self.skip > 0 {
+            return None;
+        }
+        let rest = bytes.get(*at..).unwrap_or_default();
+        if self.have == 0 {
             // Nearly always the head is whole.
-            if self.have == 0
-                && let Some((head, rest)) = bytes.split_first_chunk()
-            {
-                self.begin(*head);
-                bytes = rest;
-                continue;
+            if let Some(head) = rest.first_chunk() {
+                let head = Head::read(*head);
+                let seen = self.seen(&head);
+                if seen == 0 || rest.len() >= HEAD + seen {
+                    if seen > 0
+                        && let (Some(to), Some(from)) =
+                            (self.prefix.get_mut(..HEAD + seen), rest.get(..HEAD + seen))
+                    {
+                        to.copy_from_slice(from);
+                    }
+                    let start = *at;
+                    *at += HEAD + seen;
+                    self.skip = head.length as usize - seen;
+                    return Some(Begun { head, at: Some(start), seen });
+                }
             }
-            let Some((first, rest)) = bytes.split_first() else { return };
-            if let Some(to) = self.head.get_mut(self.have) {
-                *to = *first;
+            if rest.is_empty() {
+                return None;
+            }
+            self.from = Some(*at);
+            self.need = HEAD;
+        } else {
+            self.from = None;
+        }
+        for byte in rest {
+            if let Some(to) = self.prefix.get_mut(self.have) {
+                *to = *byte;
             }
             self.have += 1;
-            bytes = rest;
-            if self.have == HEAD {
+            *at += 1;
+            if self.have < self.need {
+                continue;
+            }
+            let head = Head::read(*self.prefix.first_chunk()?);
+            let seen = self.seen(&head);
+            self.need = HEAD + seen;
+            if self.have == self.need {
                 self.have = 0;
-                self.begin(self.head);
+                self.skip = head.length as usize - seen;
+                let start = self.from.take();
+                return Some(Begun { head, at: start, seen });
             }
         }
+        None
     }
 
-    fn begin(&mut self, [a, b, c, kind, ..]: [u8; HEAD]) {
-        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.passing = (self.wanted)(kind);
+    fn seen(&self, head: &Head) -> usize {
+        (self.more)(head).min(MOST).min(head.length as usize)
     }
 }
 
@@ -71,27 +172,43 @@ mod tests {
 
     #[test]
     fn frames_are_found_however_they_are_cut() {
+        let frames =
+            [(5, 0, 1), (0, 4, 0), (300, 9, 7), (8, 6, 0), (0, 7, 0), (2, 0, 9), (1, 0, 0x7fff_ffff)];
         let mut bytes = b"preface".to_vec();
-        for (length, kind) in [(5, 0), (0, 4), (300, 9), (8, 7), (0, 7), (2, 0)] {
-            bytes.extend([0, (length >> 8) as u8, length as u8, kind, 0, 0, 0, 0, 0]);
-            bytes.extend(std::iter::repeat_n(7, length as usize));
+        for (length, kind, stream) in frames {
+            bytes.extend([0, (length >> 8) as u8, length as u8, kind, 1]);
+            // The reserved bit means nothing.
+            bytes.extend((stream | 0x8000_0000_u32).to_be_bytes());
+            bytes.extend((0..length).map(|n| n as u8));
         }
-        for cut in 1..bytes.len() {
-            let mut frames = Frames::after(7, |kind| kind == 7);
-            let ends: Vec<usize> = bytes
-                .chunks(cut)
-                .scan(0, |at, chunk| {
-                    *at += chunk.len();
-                    frames.look(chunk);
-                    Some(if frames.found() { *at } else { 0 })
-                })
-                .filter(|at| *at > 0)
-                .collect();
-            // The first ends 20 bytes before the end, the second 11; a cut is where it is noticed.
-            let mut expected =
-                [20, 11].map(|left| (bytes.len() - left).next_multiple_of(cut).min(bytes.len())).to_vec();
-            expected.dedup();
-            assert_eq!(ends, expected, "cut every {cut} bytes");
+        for cut in 1..=bytes.len() {
+            let mut parser = Frames::after(7, |head| match head.kind {
+                6 => 8,
+                0 => 1,
+                _ => 0,
+            });
+            let mut found = Vec::new();
+            for (chunk, from) in bytes.chunks(cut).zip((0..).step_by(cut)) {
+                let mut at = 0;
+                while let Some(begun) = parser.next(chunk, &mut at) {
+                    let head = begun.head;
+                    let seen: Vec<u8> = parser.payload(&begun).to_vec();
+                    assert_eq!(seen, (0..seen.len()).map(|n| n as u8).collect::<Vec<_>>());
+                    assert_eq!(seen.len(), if head.kind == 6 { 8 } else { usize::from(head.kind == 0) });
+                    if let Some(start) = begun.at {
+                        let length = &bytes[from + start..from + start + 3];
+                        assert_eq!(u32::from_be_bytes([0, length[0], length[1], length[2]]), head.length);
+                    }
+                    found.push((head.length, head.kind, head.stream));
+                }
+                assert_eq!(at, chunk.len(), "cut every {cut} bytes");
+                let (rest, start) = parser.rest();
+                if let Some(start) = start {
+                    assert_eq!(rest, &chunk[start..]);
+                }
+            }
+            assert_eq!(found, frames, "cut every {cut} bytes");
+            assert!(parser.is_between());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`socket`]: the kinds of byte stream there are, as one type;
 //! - [`wire`]: what stands between h2 and the socket, so that one turn of a connection is one write;
 //! - [`lookup`]: from a host name to addresses;
+//! - [`flow`]: flow control, a window for each stream, in h2's stead;
 //! - [`dial`]: from addresses to a socket, several at once where the first is slow (RFC 8305);
 //! - [`secure`]: the client's TLS handshake;
 //! - [`proxy`]: through an HTTP proxy, by CONNECT;
@@ -10,6 +11,7 @@
 
 pub mod connection;
 pub mod dial;
+pub mod flow;
 mod frames;
 pub(crate) mod keepalive;
 pub mod lookup;

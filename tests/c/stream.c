@@ -117,6 +117,34 @@ static void full_window(void) {
     echo_end(&echo);
 }
 
+// Forty streams whose handlers do not read stop no call beside them, small or large.
+static void unread_uploads(void) {
+    echo echo = echo_begin(2);
+    size_t size = 1 << 20;
+    uint8_t *data = calloc(1, size);
+    CHECK(data);
+    viaduct_bytes large = {data, size};
+    viaduct_call *unread[40];
+    for (int n = 0; n < 40; n++) {
+        unread[n] = begin(&echo, HANG, NULL);
+        OK(viaduct_call_write(unread[n], large, PATIENCE));
+    }
+    viaduct_call *call = begin(&echo, UNARY, "small");
+    read_one(call, "small");
+    ends(call, VIADUCT_CODE_OK);
+    call = begin(&echo, COLLECT, NULL);
+    OK(viaduct_call_write(call, large, PATIENCE));
+    OK(viaduct_call_write(call, large, PATIENCE));
+    viaduct_buffer response;
+    OK(viaduct_call_response(call, &response, NULL));
+    SAME(2 * size, response.length);
+    OK(viaduct_buffer_free(&response));
+    ends(call, VIADUCT_CODE_OK);
+    for (int n = 0; n < 40; n++) OK(viaduct_call_free(unread[n]));
+    free(data);
+    echo_end(&echo);
+}
+
 static void channel_freed_while_calls_run(void) {
     echo echo = echo_begin(2);
     viaduct_call *call = begin(&echo, CHAT, NULL);
@@ -140,6 +168,7 @@ const test stream_tests[] = {
     {"waiting_keeps_messages", waiting_keeps_messages},
     {"cancel", cancel},
     {"full_window", full_window},
+    {"unread_uploads", unread_uploads},
     {"channel_freed_while_calls_run", channel_freed_while_calls_run},
     {NULL, NULL},
 };
