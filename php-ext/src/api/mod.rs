@@ -52,6 +52,5 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     exceptions::register()?;
     status::register()?;
     collect::install::<task::Task>();
-    crate::fiber::register();
     crate::compat::register(module)
 }

@@ -59,6 +59,9 @@ pub(crate) trait Source {
     fn has_interrupt(&self) -> bool;
     /// Looks whether the server was told to stop, and begins to drain it then.
     fn poll_told(&self, cx: &mut Context<'_>);
+    /// No fiber can be started for the next job, and why. It waits until one that runs ends; where none
+    /// runs it is refused.
+    fn starve(&self, _why: &str) {}
     /// Ready once the loop shall end.
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
@@ -303,18 +306,41 @@ impl Scheduler {
     }
 
     /// Runs a job in a fiber: at once, until it first waits.
+    ///
+    /// # Errors
+    ///
+    /// RuntimeException where no fiber can be started.
     pub(crate) fn spawn(&self, job: Job) -> Result<Rc<Strand>, Thrown> {
         let idle = self.idle.borrow_mut().pop();
-        let (strand, fresh) = match idle {
-            Some(strand) => (strand, false),
-            None => (Strand::new()?, true),
-        };
+        let strand = idle.map_or_else(|| self.fresh(), Ok)?;
         *strand.job.borrow_mut() = Some(job);
         // What a handler starts beside itself has the handler's deadline, too.
         let scope = self.scope();
         *strand.scope.borrow_mut() = scope;
-        self.switch(&strand, fresh)?;
+        self.switch(&strand, false)?;
         Ok(strand)
+    }
+
+    /// A new fiber, which waits for its first job.
+    fn fresh(&self) -> Result<Rc<Strand>, Thrown> {
+        let strand = Strand::new()?;
+        self.switch(&strand, true)?;
+        Ok(strand)
+    }
+
+    /// Whether there is a fiber for the next job. Where none can be started the source hears of it.
+    fn has_fiber(&self, source: &Rc<dyn Source>) -> Result<bool, Thrown> {
+        if self.idle.borrow().is_empty() {
+            match self.fresh() {
+                Ok(strand) => self.idle.borrow_mut().push(strand),
+                Err(Thrown::Object(exception)) => {
+                    source.starve(&errors::message_of(exception.get()));
+                    return Ok(false);
+                }
+                Err(thrown) => return Err(thrown),
+            }
+        }
+        Ok(true)
     }
 
     /// Runs a job on the main stack.
@@ -380,6 +406,7 @@ impl Scheduler {
                 let strand = self.ready.borrow_mut().pop_front();
                 match strand {
                     Some(strand) => self.switch(&strand, false)?,
+                    None if fibers && source.has_next() && !self.has_fiber(source)? => break,
                     // A fiber that is given a job goes on to take jobs by itself.
                     None => match source.next() {
                         Some(job) if fibers => drop(self.spawn(job)?),

@@ -36,7 +36,8 @@ impl Strand {
     }
 }
 
-/// What every fiber of ours runs: one job after the other.
+/// What every fiber of ours runs: first nothing, as its maker has a job for it only once there is a stack; then one job
+/// after the other.
 ///
 /// While it is suspended or runs a job, its stack holds neither the scheduler nor the strand: both
 /// must be able to go before it.
@@ -45,6 +46,9 @@ pub(super) fn fiber_main() {
     else {
         return;
     };
+    if fiber::suspend().is_err() {
+        return;
+    }
     loop {
         match next_job_of(&strand) {
             Next::Run(job) => job(),

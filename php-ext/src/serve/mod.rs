@@ -22,7 +22,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -33,10 +33,14 @@ use viaduct::server::{Inbox, Listener, Router, Server as Core, ServerCall, Serve
 use self::handler::Handler;
 use self::signals::Signals;
 use crate::errors::{self, Thrown};
+use crate::fiber;
 use crate::scheduler::{Job, Scheduler, Source};
 
 /// How long the engine goes on after a fatal error: what it can still answer leaves within this.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the error log hears that calls wait as no fiber can be started.
+const STARVED_LOG: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 pub(crate) struct Serving {
@@ -50,6 +54,9 @@ pub(crate) struct Serving {
     /// The calls whose handlers run. A place is free where there is `None`.
     running: RefCell<Vec<Option<ServerCall>>>,
     running_count: Cell<usize>,
+    /// No fiber could be started: the next call begins when a handler has ended.
+    starved: Cell<bool>,
+    starved_log: Cell<Option<Instant>>,
     outbox: RefCell<Vec<Answer>>,
     /// Set by `stop()`, and by a handler that called `exit()`.
     stop: Rc<Cell<bool>>,
@@ -78,6 +85,9 @@ pub(crate) struct Parts {
 
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
+    if parts.concurrency > 1 {
+        fiber::check_stack_size()?;
+    }
     let inbox = Inbox::new(parts.config.max_queued);
     let wishes = signals::wishes()?;
     let started = scheduler.reactor.block_on(async {
@@ -96,6 +106,8 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         max_send: parts.max_send,
         running: RefCell::default(),
         running_count: Cell::new(0),
+        starved: Cell::new(false),
+        starved_log: Cell::new(None),
         outbox: RefCell::default(),
         stop: parts.stop,
         exit: Cell::new(false),
@@ -135,7 +147,7 @@ struct Jobs(Rc<Serving>);
 impl Source for Jobs {
     fn next(&self) -> Option<Job> {
         let this = &self.0;
-        if this.running_count.get() >= this.concurrency {
+        if !this.may_begin() {
             return None;
         }
         let incoming = this.inbox.pop()?;
@@ -148,7 +160,7 @@ impl Source for Jobs {
     }
 
     fn has_next(&self) -> bool {
-        !self.0.inbox.is_empty() && self.0.running_count.get() < self.0.concurrency
+        !self.0.inbox.is_empty() && self.0.may_begin()
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -156,7 +168,7 @@ impl Source for Jobs {
             // The loop comes round, and PHP's handler runs.
             return Poll::Ready(());
         }
-        if self.0.running_count.get() >= self.0.concurrency {
+        if !self.0.may_begin() {
             // A handler that ends does so on this thread, and the loop comes round then.
             return Poll::Pending;
         }
@@ -169,6 +181,10 @@ impl Source for Jobs {
 
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.poll_end(cx)
+    }
+
+    fn starve(&self, why: &str) {
+        self.0.starve(why);
     }
 
     fn interrupted(&self) -> bool {
@@ -185,6 +201,30 @@ impl Source for Jobs {
 }
 
 impl Serving {
+    /// Whether one more handler may run.
+    fn may_begin(&self) -> bool {
+        !self.starved.get() && self.running_count.get() < self.concurrency
+    }
+
+    /// See [`Source::starve`].
+    fn starve(&self, why: &str) {
+        let logged = self.starved_log.get();
+        if logged.is_none_or(|at| at.elapsed() > STARVED_LOG) {
+            self.starved_log.set(Some(Instant::now()));
+            errors::log(&format!(
+                "viaduct: {why}; {} handlers run, {} calls wait until one ends",
+                self.running_count.get(),
+                self.inbox.len()
+            ));
+        }
+        if self.running_count.get() > 0 {
+            self.starved.set(true);
+        } else if let Some(incoming) = self.inbox.pop() {
+            let status = Status::resource_exhausted(format!("the server cannot run the handler: {why}"));
+            self.outbox.borrow_mut().push(Answer::Finish(incoming.call, status, HeaderMap::new()));
+        }
+    }
+
     fn begin(&self, call: &ServerCall) -> usize {
         self.running_count.set(self.running_count.get() + 1);
         let mut running = self.running.borrow_mut();
@@ -204,6 +244,7 @@ impl Serving {
 
     fn end(&self, place: usize) {
         self.running_count.set(self.running_count.get() - 1);
+        self.starved.set(false);
         if let Some(slot) = self.running.borrow_mut().get_mut(place) {
             *slot = None;
         }
