@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-STEPS = 60
+STEPS = 20
 
 
 def session(connection):
