@@ -96,7 +96,14 @@ thread_local! {
 }
 
 /// This thread's scheduler; made at the first use in a process.
+///
+/// # Errors
+///
+/// In a fiber whose stack is too small for what may run on it.
 pub(crate) fn scheduler() -> Result<Rc<Scheduler>, Thrown> {
+    if fiber::inside() {
+        fiber::check_stack_size()?;
+    }
     let known = SCHEDULER.with_borrow(|s| s.as_ref().filter(|s| !s.reactor.is_stale()).map(Rc::clone));
     match known {
         Some(scheduler) => Ok(scheduler),
