@@ -136,8 +136,13 @@ pub(crate) fn suspend() -> Result<(), Thrown> {
 
 /// Whether any fiber runs now, ours or another.
 pub(crate) fn inside() -> bool {
+    current() != 0
+}
+
+/// The fiber that runs now, as a number that tells it from others; 0 on the main stack.
+pub(crate) fn current() -> usize {
     // SAFETY: the globals live as long as the process.
-    unsafe { !(*ext_php_rs_executor_globals()).active_fiber.is_null() }
+    unsafe { (*ext_php_rs_executor_globals()).active_fiber.addr() }
 }
 
 fn call_method(object: *mut zend_object, name: &[u8], arguments: &mut [Zval]) -> Result<Zval, Thrown> {
@@ -249,7 +254,8 @@ fn check_room() -> Result<(), Thrown> {
 
 /// The first frame of every fiber of ours, as a method for the class that shall have it.
 pub(crate) fn first_frame() -> (FunctionBuilder<'static>, MethodFlags) {
-    let function = FunctionBuilder::new(FIRST_FRAME_NAME, handler!(run)).returns(DataType::Void, false, false);
+    let function =
+        FunctionBuilder::new(FIRST_FRAME_NAME, handler!(run)).returns(DataType::Void, false, false);
     (function, MethodFlags::Private | MethodFlags::Static)
 }
 

@@ -14,6 +14,8 @@ function await(UnaryCall|Task ...$awaitables): array {}
 /**
  * Runs a function in a fiber: at once until it first waits for something of Viaduct's (a call, a message, delay());
  * from then on whenever the thread waits. Blocking functions of PHP (sleep, PDO) block all fibers.
+ *
+ * @throws \RuntimeException where no fiber can be started: there is no room for its stack, or fiber.stack_size is too small
  */
 function async(callable $function, mixed ...$arguments): Task {}
 

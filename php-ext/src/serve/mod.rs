@@ -4,6 +4,7 @@
 //! - [`signature`]: reading that signature;
 //! - [`job`]: running a handler for one call;
 //! - [`messages`]: walking over what a streaming handler returns;
+//! - [`overdue`]: handlers that do not come back, when the server stops;
 //! - [`signals`]: SIGTERM and SIGINT while the server runs;
 //! - [`forwarding`]: waiting while a proxy runs.
 //!
@@ -14,6 +15,7 @@ pub(crate) mod forwarding;
 pub(crate) mod handler;
 mod job;
 mod messages;
+mod overdue;
 pub(crate) mod signals;
 pub(crate) mod signature;
 
@@ -21,6 +23,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -35,6 +38,7 @@ use self::signals::Signals;
 use crate::errors::{self, Thrown};
 use crate::fiber;
 use crate::scheduler::{Job, Scheduler, Source};
+use crate::zend::{self, walk::Observed};
 
 /// How long the engine goes on after a fatal error: what it can still answer leaves within this.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -51,15 +55,14 @@ pub(crate) struct Serving {
     expose_errors: bool,
     /// The longest message that is sent. It is ours to look at, as messages leave in batches.
     max_send: Option<usize>,
-    /// The calls whose handlers run. A place is free where there is `None`.
-    running: RefCell<Vec<Option<ServerCall>>>,
+    /// The calls whose handlers run, and the answers that wait.
+    shared: Arc<overdue::Shared>,
     running_count: Cell<usize>,
     /// No fiber could be started: the next call begins when a handler has ended.
     starved: Cell<bool>,
     starved_log: Cell<Option<Instant>>,
-    outbox: RefCell<Vec<Answer>>,
     /// Set by `stop()`, and by a handler that called `exit()`.
-    stop: Rc<Cell<bool>>,
+    stop: Rc<Stop>,
     exit: Cell<bool>,
     signals: Signals,
     drained: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
@@ -80,7 +83,23 @@ pub(crate) struct Parts {
     pub(crate) concurrency: usize,
     pub(crate) expose_errors: bool,
     pub(crate) max_send: Option<usize>,
-    pub(crate) stop: Rc<Cell<bool>>,
+    pub(crate) stop: Rc<Stop>,
+}
+
+/// How `stop()` tells a server.
+#[derive(Default)]
+pub(crate) struct Stop {
+    told: Cell<bool>,
+    shared: RefCell<Option<Arc<overdue::Shared>>>,
+}
+
+impl Stop {
+    pub(crate) fn tell(&self) {
+        self.told.set(true);
+        if let Some(shared) = &*self.shared.borrow() {
+            shared.stop();
+        }
+    }
 }
 
 /// Serves until told to stop.
@@ -90,12 +109,29 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
     }
     let inbox = Inbox::new(parts.config.max_queued);
     let wishes = signals::wishes()?;
+    let shared = Arc::<overdue::Shared>::default();
+    *parts.stop.shared.borrow_mut() = Some(Arc::clone(&shared));
+    let drain_timeout = parts.config.drain_timeout;
+    // At drainTimeout the calls that are left are answered, and the answers leave before the connections are cut.
+    let config = ServerConfig { drain_timeout: drain_timeout + overdue::GRACE, ..parts.config };
     let started = scheduler.reactor.block_on(async {
         let signals = Signals::catch(&wishes).map_err(|error| error.to_string())?;
-        let handle = Core::start(parts.config, parts.router, parts.listeners, inbox.clone());
-        Ok::<_, String>((signals, handle.map_err(|error| error.to_string())?))
+        let handle = Core::start(config, parts.router, parts.listeners, inbox.clone());
+        let handle = handle.map_err(|error| error.to_string())?;
+        let watch = tokio::spawn(overdue::watch(overdue::Parts {
+            shared: Arc::clone(&shared),
+            handle: handle.clone(),
+            inbox: inbox.clone(),
+            signals: signals.watch(),
+            owner: scheduler.reactor.owner(),
+            php: Observed::this_thread(),
+            handlers: parts.handlers.iter().map(|h| (h.method.clone(), h.place.clone())).collect(),
+            drain_timeout,
+            log: overdue::Log::of(&zend::setting(c"error_log")),
+        }));
+        Ok::<_, String>((signals, handle, watch))
     });
-    let (signals, handle) =
+    let (signals, handle, watch) =
         started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
     let serving = Rc::new(Serving {
         handlers: parts.handlers,
@@ -104,11 +140,10 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         concurrency: parts.concurrency,
         expose_errors: parts.expose_errors,
         max_send: parts.max_send,
-        running: RefCell::default(),
+        shared,
         running_count: Cell::new(0),
         starved: Cell::new(false),
         starved_log: Cell::new(None),
-        outbox: RefCell::default(),
         stop: parts.stop,
         exit: Cell::new(false),
         signals,
@@ -122,7 +157,7 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
             break outcome;
         }
         serving.exit.set(true);
-        serving.stop.set(true);
+        serving.stop.tell();
     };
     if let Err(Thrown::Bailout) = outcome {
         serving.last_words(scheduler);
@@ -130,9 +165,11 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
     if scheduler.reactor.is_stale() {
         // A forked child that came back here: the server is its parent's.
         let exit = serving.exit.get();
-        abandon(serving);
+        abandon((serving, watch));
         return if exit && outcome.is_ok() { Err(errors::exit()) } else { outcome };
     }
+    serving.shared.finish();
+    watch.abort();
     // What the last turn has queued still leaves.
     scheduler.reactor.turn();
     if outcome.is_ok() && serving.exit.get() {
@@ -152,10 +189,14 @@ impl Source for Jobs {
         }
         let incoming = this.inbox.pop()?;
         let serving = Rc::clone(this);
-        let place = this.begin(&incoming.call);
+        this.running_count.set(this.running_count.get() + 1);
         Some(Box::new(move || {
+            let (call, method) = (incoming.call.clone(), incoming.method);
+            let place = serving.shared.begin(overdue::Call { call, method, fiber: fiber::current() });
             job::run(&serving, incoming);
-            serving.end(place);
+            serving.shared.end(place);
+            serving.running_count.set(serving.running_count.get() - 1);
+            serving.starved.set(false);
         }))
     }
 
@@ -221,44 +262,18 @@ impl Serving {
             self.starved.set(true);
         } else if let Some(incoming) = self.inbox.pop() {
             let status = Status::resource_exhausted(format!("the server cannot run the handler: {why}"));
-            self.outbox.borrow_mut().push(Answer::Finish(incoming.call, status, HeaderMap::new()));
-        }
-    }
-
-    fn begin(&self, call: &ServerCall) -> usize {
-        self.running_count.set(self.running_count.get() + 1);
-        let mut running = self.running.borrow_mut();
-        match running.iter().position(Option::is_none) {
-            Some(place) => {
-                if let Some(slot) = running.get_mut(place) {
-                    *slot = Some(call.clone());
-                }
-                place
-            }
-            None => {
-                running.push(Some(call.clone()));
-                running.len() - 1
-            }
-        }
-    }
-
-    fn end(&self, place: usize) {
-        self.running_count.set(self.running_count.get() - 1);
-        self.starved.set(false);
-        if let Some(slot) = self.running.borrow_mut().get_mut(place) {
-            *slot = None;
+            self.answer(Answer::Finish(incoming.call, status, HeaderMap::new()));
         }
     }
 
     /// Sends what waits for the reactor's turn.
     fn flush(&self) {
-        for answer in self.outbox.take() {
-            // A call that has ended otherwise meanwhile takes no answer any more.
-            let _ = match answer {
-                Answer::Reply(call, message, trailers) => call.reply(message, trailers),
-                Answer::Finish(call, status, trailers) => call.finish(status, trailers),
-            };
-        }
+        self.shared.flush();
+    }
+
+    /// Leaves an answer for the reactor's turn.
+    fn answer(&self, answer: Answer) {
+        self.shared.answer(answer);
     }
 
     /// Begins to drain where the server was told to stop; a second signal ends that.
@@ -269,8 +284,9 @@ impl Serving {
             if told {
                 self.handle.abort();
             }
-        } else if told || self.stop.get() {
+        } else if told || self.stop.told.get() {
             self.handle.drain();
+            self.shared.stop();
             let handle = self.handle.clone();
             *drained = Some(Box::pin(async move { handle.drained().await }));
         }
@@ -287,11 +303,11 @@ impl Serving {
     /// After a fatal error no PHP code runs any more: every call that is here gets its status.
     fn last_words(&self, scheduler: &Scheduler) {
         let status = || Status::internal("the server process ended with a fatal error");
-        let running = self.running.take();
+        let running = self.shared.running();
         scheduler.reactor.block_on(async {
             self.flush();
-            for call in running.into_iter().flatten() {
-                let _ = call.finish(status(), HeaderMap::new());
+            for running in running {
+                let _ = running.call.finish(status(), HeaderMap::new());
             }
             while let Some(incoming) = self.inbox.pop() {
                 let status = Status::unavailable("the server process is ending; no handler has run");

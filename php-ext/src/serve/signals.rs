@@ -12,6 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::IntoRawFd as _;
 use std::os::unix::net::UnixStream as StdStream;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 
@@ -42,7 +43,7 @@ static BEFORE: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 /// The signals are caught while this lives.
 pub(crate) struct Signals {
     restore: Vec<(i32, libc::sigaction)>,
-    reader: UnixStream,
+    reader: Arc<UnixStream>,
     _tracked: Tracked,
     generation: u32,
 }
@@ -122,7 +123,7 @@ impl Signals {
     pub(crate) fn catch(wishes: &Wishes) -> io::Result<Self> {
         let (reader, writer) = StdStream::pair()?;
         reader.set_nonblocking(true)?;
-        let reader = UnixStream::from_std(reader)?;
+        let reader = Arc::new(UnixStream::from_std(reader)?);
         let old = PIPE.swap(writer.into_raw_fd(), SeqCst);
         debug_assert!(old < 0, "one server runs at a time");
         OWNER.store(std::process::id().cast_signed(), SeqCst);
@@ -135,7 +136,12 @@ impl Signals {
             Wish::Ignore => false,
         });
         let restore = taken.filter_map(|(signal, wish)| Some((*signal, install(*signal, *wish)?))).collect();
-        Ok(Self { restore, _tracked: Tracked::new(&reader), reader, generation: generation() })
+        Ok(Self { restore, _tracked: Tracked::new(&*reader), reader, generation: generation() })
+    }
+
+    /// For a task that waits beside the loop.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.reader))
     }
 
     /// Whether a signal has told the server to stop since this was last asked.
@@ -160,6 +166,25 @@ impl Signals {
     /// Takes the signals that PHP code wants to see. Whether there were any.
     pub(crate) fn take_foreign(&self) -> bool {
         FOREIGN.swap(0, SeqCst) != 0
+    }
+}
+
+/// Waits for a signal where the server's loop cannot, as PHP code does not come back to it.
+pub(crate) struct Watch(Arc<UnixStream>);
+
+impl Watch {
+    /// Resolves once a signal has told the server to stop, which the loop has not seen yet. The loop sees it all the same.
+    pub(crate) async fn told(&self) {
+        let mut bytes = [0; 16];
+        while TOLD.load(SeqCst) == 0 {
+            let read = self.0.readable().await.and_then(|()| self.0.try_read(&mut bytes));
+            match read {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // There is nobody to write to it any more.
+                _ => std::future::pending().await,
+            }
+        }
     }
 }
 
