@@ -39,8 +39,9 @@ function ending(Viaduct\UnaryCall $call): string
 function logged(ServerProcess $server): string
 {
     return preg_replace(
-        ['/^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d UTC\] /m', '~/\S+/(script.php)~', '/for [\d.]+ s;/'],
-        ['[time] ', '$1', 'for N s;'], $server->log());
+        // A function that is compiled tells the line of its last call only, or where it begins.
+        ['/^\[\d\d-\w{3}-\d{4} \d\d:\d\d:\d\d UTC\] /m', '~/\S+/(script.php)~', '/for [\d.]+ s;/', '/:[345] in spin/'],
+        ['[time] ', '$1', 'for N s;', ':N in spin'], $server->log());
 }
 
 $lock = scratch() . '/lock';
@@ -108,3 +109,72 @@ $server->send(SIGTERM);
 echo ending($call), "\n", $server->wait(10), ' ', $server->rest(), preg_replace(['~/\S+/(script.php)~', '/for [\d.]+ s;/'], ['$1', 'for N s;'], $server->errors()), $server->log();
 ?>
 --EXPECT--
+--- Spin, concurrency 256
+waits
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: the handler of /bd.A/Spin (script.php:11) has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
+--- Lock, concurrency 256
+waits
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: the handler of /bd.A/Lock (script.php:12) has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:9 in Blocks::now(), in a call of flock(). The process ends with exit code 1.
+--- Task, concurrency 256
+waits
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: a task or a fiber that a handler has started has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
+--- Fiber, concurrency 256
+waits
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: a task or a fiber that a handler has started has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
+--- Stop, concurrency 256
+waits
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: the handler of /bd.A/Stop (script.php:15) has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
+--- Spin, concurrency 1
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: the handler of /bd.A/Spin (script.php:11) has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
+--- Lock, concurrency 1
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+Unavailable: the server process is ending; no handler has run
+1 
+[time] viaduct: the handler of /bd.A/Lock (script.php:12) has not come back 0.5 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:9 in Blocks::now(), in a call of flock(). The process ends with exit code 1.
+--- it comes back in time
+busy
+bool(true)
+bool(false)
+OK in time
+0 run() has returned
+SHUTDOWN
+--- a handler that waits on the main stack
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+0 cancelled
+run() has returned
+SHUTDOWN
+--- the log on stderr
+busy
+Unavailable: the server stops, and the call did not end within its drainTimeout
+1 viaduct: the handler of /bd.A/Lock (script.php:12) has not come back 0.1 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:9 in Blocks::now(), in a call of flock(). The process ends with exit code 1.
