@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
+.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ library: ## Build the C library: target/release/libviaduct.so and .a
 demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
 	@scripts/demo
 
-test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the admin page, the demo
+test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the admin page, the demo, debuggers
 	@scripts/test
 
 test-c: setup ## Run the tests of the C API only
@@ -36,6 +36,9 @@ test-tsan: setup ## Run the tests of the C API under ThreadSanitizer (Rust's nig
 
 test-valgrind: setup ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
+
+test-tools: setup build ## Run a chosen set of .phpt under Xdebug, pcov, an observer, opcache with JIT and preloading
+	@scripts/test-tools
 
 test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
 	@scripts/php84

@@ -38,3 +38,11 @@ without_installed_grpc() {
     done
     export PHP_INI_SCAN_DIR=$root/build/ini
 }
+
+# What PHP's run-tests.php says in a log, as "passed failed skipped".
+count_phpt() { # "Tests passed    :   12 ( 92.3%) ( 92.3%)"
+    awk -F '[:(]' '/^(Tests [a-z]+|Expected fail|Expected leak) *:/ { sub(/ *$/, "", $1); n[$1] = $2 }
+        END { print n["Tests passed"] + 0,
+            n["Tests failed"] + n["Tests warned"] + n["Tests leaked"] + n["Tests borked"] + 0,
+            n["Tests skipped"] + n["Expected fail"] + n["Expected leak"] + 0 }' "$1"
+}

@@ -3,27 +3,38 @@
 //! The engine exports no functions that start one, so PHP's own method is called. A fiber of ours runs a
 //! native function from its first frame on, and that function serves one job after the other: making a
 //! fiber costs a stack, switching ([`zend::switch`](crate::zend::switch)) costs little.
+//!
+//! The first frame is a method that the engine has registered with its class, called through a closure
+//! of the kind that `strlen(...)` makes. Debuggers, profilers and observers walk over the frames and
+//! believe what the function says of itself: its name, class, signature, module and temporary
+//! variables (where something observes functions, the engine keeps one in each frame). A function made
+//! by hand misses some of them in one version of PHP or the other.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ext_php_rs::builders::FunctionBuilder;
+use ext_php_rs::class::RegisteredClass as _;
 use ext_php_rs::ffi::{
-    ZEND_INTERNAL_FUNCTION, ext_php_rs_executor_globals, zend_call_known_function, zend_class_entry,
-    zend_function, zend_hash_str_find, zend_internal_function, zend_object, zval,
+    ext_php_rs_executor_globals, zend_call_known_function, zend_class_entry, zend_function,
+    zend_hash_str_find, zend_object, zval,
 };
-use ext_php_rs::types::{ZendStr, Zval};
-use ext_php_rs::zend::{CatchError, ClassEntry, ExecuteData, try_catch};
+use ext_php_rs::flags::{DataType, MethodFlags};
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{CatchError, ClassEntry, try_catch};
 
+use crate::api::task::Task;
 use crate::errors::{self, Thrown};
+use crate::zend::call::{Call, handler};
 use crate::zend::switch::Raw;
-use crate::zend::{call, exception_pending, sys};
+use crate::zend::{exception_pending, sys};
 
 unsafe extern "C" {
     static zend_ce_fiber: *mut zend_class_entry;
-    fn zend_create_closure(
+    fn zend_create_fake_closure(
         out: *mut zval,
         function: *mut zend_function,
         scope: *mut zend_class_entry,
@@ -36,6 +47,7 @@ unsafe extern "C" {
 #[derive(Debug)]
 pub(crate) struct Fiber {
     object: Zval,
+    _counted: Counted,
 }
 
 thread_local! {
@@ -44,27 +56,27 @@ thread_local! {
 }
 
 impl Fiber {
-    /// A fiber that will run `main`.
+    /// A fiber that has not started.
+    ///
+    /// # Errors
+    ///
+    /// RuntimeException where there is no room for one more stack, or fiber.stack_size is too small.
     pub(crate) fn new() -> Result<Self, Thrown> {
+        check_stack_size()?;
+        check_room()?;
         let mut closure = Zval::new();
         let mut object = Zval::new();
-        let function = FUNCTION.load(Ordering::Acquire);
-        if function.is_null() {
-            return Err(errors::error("the extension has not been started".into()));
-        }
-        // SAFETY: the function lives as long as the module, and the closure copies it. The class is
-        // the engine's, and its constructor takes a callable.
+        let Some(function) = registered() else {
+            return Err(errors::error("the class Viaduct\\Task is not as expected".into()));
+        };
+        // SAFETY: the function and its class live as long as the module, and the closure copies the
+        // function. The class Fiber is the engine's, and its constructor takes a callable.
         unsafe {
-            zend_create_closure(
-                &raw mut closure,
-                function.cast(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            );
+            let scope = function.common.scope;
+            zend_create_fake_closure(&raw mut closure, function, scope, scope, ptr::null_mut());
             sys::object_init_ex(&raw mut object, zend_ce_fiber);
         }
-        let fiber = Self { object };
+        let fiber = Self { object, _counted: Counted::new() };
         fiber.call(b"__construct", &mut [closure])?;
         Ok(fiber)
     }
@@ -73,10 +85,19 @@ impl Fiber {
     ///
     /// # Errors
     ///
-    /// `Bailout` where a fatal error struck inside; `Pending` where `exit()` was called.
+    /// `Bailout` where a fatal error struck inside; `Pending` where `exit()` was called; RuntimeException
+    /// where the system gave no stack.
     pub(crate) fn start(&self, main: fn()) -> Result<(), Thrown> {
         MAIN.set(Some(main));
-        self.switch(b"start", &mut [])
+        let outcome = self.switch(b"start", &mut []);
+        if MAIN.take().is_some()
+            && let Err(thrown) = outcome
+        {
+            // It never ran.
+            let why = errors::message_of(thrown.catch()?.get());
+            return Err(errors::runtime(format!("no fiber can be started: {why}")));
+        }
+        outcome
     }
 
     /// Throws an exception where user code has suspended it, and runs it on. Errors as [`start`](Self::start).
@@ -108,8 +129,13 @@ impl Fiber {
 
 /// Whether any fiber runs now, ours or another.
 pub(crate) fn inside() -> bool {
+    current() != 0
+}
+
+/// The fiber that runs now, as a number that tells it from others; 0 on the main stack.
+pub(crate) fn current() -> usize {
     // SAFETY: the globals live as long as the process.
-    unsafe { !(*ext_php_rs_executor_globals()).active_fiber.is_null() }
+    unsafe { (*ext_php_rs_executor_globals()).active_fiber.addr() }
 }
 
 fn call_method(object: *mut zend_object, name: &[u8], arguments: &mut [Zval]) -> Result<Zval, Thrown> {
@@ -135,29 +161,116 @@ fn call_method(object: *mut zend_object, name: &[u8], arguments: &mut [Zval]) ->
     if exception_pending() { Err(Thrown::Pending) } else { Ok(result) }
 }
 
-/// The first frame of every fiber of ours.
-extern "C" fn first_frame(_: *mut ExecuteData, _: *mut Zval) {
-    let Some(main) = MAIN.take() else { return };
-    if let Err(panic) = std::panic::catch_unwind(main) {
-        errors::error(call::panic_message(&*panic)).throw();
+/// The least fiber.stack_size. A call takes 12 KiB of a fiber's stack; a turn of the reactor, which runs whatever its
+/// tasks have to do, was seen to take 112 KiB; PHP's own functions take some tens.
+const LEAST_STACK: usize = 256 << 10;
+
+/// Refuses stacks that our frames would overflow.
+///
+/// # Errors
+///
+/// RuntimeException with the size that is needed.
+pub(crate) fn check_stack_size() -> Result<(), Thrown> {
+    let size = stack_size();
+    if size >= LEAST_STACK {
+        return Ok(());
+    }
+    Err(errors::runtime(format!(
+        "fiber.stack_size is {size} bytes; Viaduct's fibers need at least {LEAST_STACK} (256K)"
+    )))
+}
+
+fn stack_size() -> usize {
+    // SAFETY: the globals live as long as the process. The field's type differs between versions of PHP.
+    unsafe { (*ext_php_rs_executor_globals()).fiber_stack_size }.try_into().unwrap_or(0)
+}
+
+/// How many fibers of ours there are in the process.
+static FIBERS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of [`FIBERS`].
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        FIBERS.fetch_add(1, Ordering::Relaxed);
+        Self
     }
 }
 
-/// What [`first_frame`] is to PHP; null before [`register`].
-static FUNCTION: AtomicPtr<zend_internal_function> = AtomicPtr::new(ptr::null_mut());
+impl Drop for Counted {
+    fn drop(&mut self) {
+        FIBERS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
-/// Makes the function that fibers begin with. In MINIT: a name that is interned later lives as long as
-/// the request. It is made anew where a SAPI starts the module once more, as the name went with the
-/// module's end.
-pub(crate) fn register() {
-    // SAFETY: a function without arguments and without a module is all zeros but for what is set here.
-    let mut function = unsafe { Box::new(MaybeUninit::<zend_internal_function>::zeroed().assume_init()) };
-    function.type_ = u8::try_from(ZEND_INTERNAL_FUNCTION).unwrap_or(1);
-    function.function_name = ZendStr::new_interned("{viaduct}", true).into_raw();
-    function.handler = Some(first_frame);
-    let before = FUNCTION.swap(Box::into_raw(function), Ordering::AcqRel);
-    if !before.is_null() {
-        // SAFETY: made here, and closures copy it. No fiber has outlived the module's end.
-        drop(unsafe { Box::from_raw(before) });
+/// Memory mappings that fibers leave to others: PHP's heap, malloc's and libraries. Each stack is two, as it has a
+/// page that guards its end.
+const MAPPINGS_FOR_OTHERS: usize = 4096;
+
+/// Address space that fibers leave to others, where it is limited.
+const BYTES_FOR_OTHERS: usize = 32 << 20;
+
+/// Refuses a fiber whose stack would take what everything else needs: allocations that fail end the process.
+fn check_room() -> Result<(), Thrown> {
+    static MAPPINGS: OnceLock<usize> = OnceLock::new();
+    let mappings = *MAPPINGS.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX)
+    });
+    let fibers = FIBERS.load(Ordering::Relaxed);
+    if fibers > mappings.saturating_sub(MAPPINGS_FOR_OTHERS) / 2 {
+        return Err(errors::runtime(format!(
+            "no fiber can be started: there are {fibers}, and vm.max_map_count is {mappings}"
+        )));
+    }
+    // SAFETY: the struct is written by the call. The mapping is asked for and given back, and never used.
+    unsafe {
+        let mut limit = std::mem::zeroed::<libc::rlimit>();
+        if libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+            return Ok(());
+        }
+        let size = stack_size() + BYTES_FOR_OTHERS;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let room = libc::mmap(ptr::null_mut(), size, libc::PROT_NONE, flags, -1, 0);
+        if room == libc::MAP_FAILED {
+            return Err(errors::runtime(format!(
+                "no fiber can be started: there are {fibers}, and the address space is limited to {} MiB (ulimit -v)",
+                limit.rlim_cur >> 20
+            )));
+        }
+        libc::munmap(room, size);
+    }
+    Ok(())
+}
+
+/// The first frame of every fiber of ours, as a method for the class that shall have it.
+pub(crate) fn first_frame() -> (FunctionBuilder<'static>, MethodFlags) {
+    let function =
+        FunctionBuilder::new(FIRST_FRAME_NAME, handler!(run)).returns(DataType::Void, false, false);
+    (function, MethodFlags::Private | MethodFlags::Static)
+}
+
+/// Does nothing where somebody else calls it: only [`Fiber::start`] says what to run.
+fn run(call: Call<'_>) -> Result<(), Thrown> {
+    call.no_arguments()?;
+    if let Some(main) = MAIN.take() {
+        main();
+    }
+    Ok(())
+}
+
+/// The method's name. (In lower case, as the engine looks for it.)
+const FIRST_FRAME_NAME: &str = "run";
+
+/// The method [`first_frame`], where the engine has registered it.
+fn registered() -> Option<&'static mut zend_function> {
+    let class = Task::get_metadata().ce();
+    let name = FIRST_FRAME_NAME;
+    // SAFETY: the table of a live class holds pointers to functions, which live as long as the class.
+    unsafe {
+        let entry = zend_hash_str_find(&raw const class.function_table, name.as_ptr().cast(), name.len());
+        entry.as_ref()?.value.func.as_mut()
     }
 }

@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use ext_php_rs::ffi::{ZEND_INTERNAL_FUNCTION, ext_php_rs_compiler_globals, zend_
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use viaduct::reactor::fork::{Bound, Tracked, generation};
 
 use crate::callable::Callable;
@@ -61,7 +62,7 @@ thread_local! {
 /// The eventfd on the reactor.
 struct Reader {
     _tracked: Tracked,
-    event: AsyncFd<OwnedFd>,
+    event: Arc<AsyncFd<OwnedFd>>,
 }
 
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -206,22 +207,50 @@ pub(crate) fn poll_seen(cx: &mut Context<'_>) -> Poll<()> {
 
 /// Empties the eventfd, and has the future woken at the next signal.
 fn poll_event(cx: &mut Context<'_>) {
-    READER.with_borrow_mut(|reader| {
-        if reader.as_ref().is_none_or(|reader| reader.get().is_none()) {
-            // Without one, handlers run when the wait is over.
-            let Ok(fresh) = Reader::new() else { return };
-            *reader = Some(Bound::new(fresh));
-        }
-        let Some(reader) = reader.as_ref().and_then(Bound::get) else { return };
-        while let Poll::Ready(Ok(mut guard)) = reader.event.poll_read_ready(cx) {
-            let mut count = 0u64;
-            // SAFETY: reads eight bytes into a number that is there, from a descriptor of ours.
-            let read = unsafe { libc::read(reader.event.as_raw_fd(), (&raw mut count).cast(), 8) };
-            if read < 0 && io::Error::last_os_error().kind() == ErrorKind::WouldBlock {
-                guard.clear_ready();
-            }
+    with_event(|event| {
+        while let Poll::Ready(Ok(guard)) = event.poll_read_ready(cx) {
+            empty(guard);
         }
     });
+}
+
+/// The eventfd of this process; `None` where the system gives none: then handlers run when the wait is over.
+fn with_event<T>(then: impl FnOnce(&Arc<AsyncFd<OwnedFd>>) -> T) -> Option<T> {
+    READER.with_borrow_mut(|reader| {
+        if reader.as_ref().is_none_or(|reader| reader.get().is_none()) {
+            let before = reader.replace(Bound::new(Reader::new().ok()?));
+            drop(before);
+        }
+        reader.as_ref().and_then(Bound::get).map(|reader| then(&reader.event))
+    })
+}
+
+/// Takes what the eventfd has.
+fn empty(mut guard: AsyncFdReadyGuard<'_, OwnedFd>) {
+    let mut count = 0u64;
+    // SAFETY: reads eight bytes into a number that is there, from a descriptor of ours.
+    let read = unsafe { libc::read(guard.get_ref().as_raw_fd(), (&raw mut count).cast(), 8) };
+    if read < 0 && io::Error::last_os_error().kind() == ErrorKind::WouldBlock {
+        guard.clear_ready();
+    }
+}
+
+/// Waits for a stop signal where the server's loop cannot, as PHP code does not come back to it.
+pub(crate) struct Watch(Option<Arc<AsyncFd<OwnedFd>>>);
+
+impl Watch {
+    /// Resolves once a signal has told the server to stop, which the loop has not seen yet. The loop sees it all the same.
+    pub(crate) async fn told(&self) {
+        while TOLD.load(SeqCst) == 0 {
+            match &self.0 {
+                Some(event) => match event.readable().await {
+                    Ok(guard) => empty(guard),
+                    Err(_) => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        }
+    }
 }
 
 impl Reader {
@@ -235,7 +264,7 @@ impl Reader {
             OwnedFd::from_raw_fd(event)
         };
         let tracked = Tracked::new(&event);
-        let event = AsyncFd::with_interest(event, Interest::READABLE)?;
+        let event = Arc::new(AsyncFd::with_interest(event, Interest::READABLE)?);
         OWNER.store(std::process::id().cast_signed(), SeqCst);
         EVENT.store(event.as_raw_fd(), SeqCst);
         Ok(Self { _tracked: tracked, event })
@@ -332,6 +361,11 @@ impl StopSignals {
             }
         }
         Ok(Self { restore, first: Cell::new(None), generation: generation() })
+    }
+
+    /// For a task that waits beside the loop. To be called on the reactor.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(with_event(Arc::clone))
     }
 
     /// Whether a signal has told the server to stop since this was last asked. To be called on the reactor, by the future

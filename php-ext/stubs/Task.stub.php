@@ -23,4 +23,7 @@ final class Task
 
     /** Throws a CancelledException into the function where it waits, unless it has ended. */
     public function cancel(): void {}
+
+    /** What traces and debuggers show as the first frame of a task or handler. It does nothing where it is called. */
+    private static function run(): void {}
 }

@@ -17,6 +17,8 @@ function await(UnaryCall|Task ...$awaitables): array {}
  *
  * A task that a handler starts has the handler's deadline, and is cancelled with its call; with the named argument
  * `detached: true`, which is not passed on, it has neither. What a task throws and nobody waits for is a warning.
+ *
+ * @throws \RuntimeException where no fiber can be started: there is no room for its stack, or fiber.stack_size is too small
  */
 function async(callable $function, mixed ...$arguments): Task {}
 

@@ -27,6 +27,7 @@ use std::task::Poll;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+pub use self::takeover::Owner;
 use self::takeover::Takeover;
 
 /// A runtime and the agreement about who drives it.
@@ -89,6 +90,11 @@ impl Reactor {
     /// How often the janitor has woken up, and how often it has taken the runtime over.
     pub fn janitor(&self) -> takeover::Counts {
         self.bound.get().map(|b| b.takeover.counts()).unwrap_or_default()
+    }
+
+    /// A look at the owner, for others. `None` in a forked child.
+    pub fn owner(&self) -> Option<Owner> {
+        self.bound.get().map(|b| b.takeover.owner())
     }
 
     /// Drives the runtime until `future` is done.

@@ -14,8 +14,8 @@
 //! the other; when both do, the janitor steps back.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ struct Shared {
     hand_back: Notify,
     wakeups: AtomicU64,
     takeovers: AtomicU64,
+    /// Since when the owner has been away, while the janitor drives for it.
+    away: Mutex<Option<Instant>>,
 }
 
 /// The agreement between the owner and the janitor.
@@ -64,6 +66,18 @@ pub struct Counts {
     pub takeovers: u64,
 }
 
+/// What can be said of a reactor's owner from elsewhere.
+#[derive(Debug, Clone)]
+pub struct Owner(Arc<Shared>);
+
+impl Owner {
+    /// For how long it has neither driven the runtime nor waited, to a few milliseconds; `None` where it has of late, and
+    /// where a thread of its own drives the runtime.
+    pub fn away(&self) -> Option<Duration> {
+        self.0.away.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    }
+}
+
 impl Takeover {
     pub(super) fn start(runtime: Arc<Runtime>, inline: bool) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -73,6 +87,7 @@ impl Takeover {
             hand_back: Notify::new(),
             wakeups: AtomicU64::new(0),
             takeovers: AtomicU64::new(0),
+            away: Mutex::new(None),
         });
         let theirs = Arc::clone(&shared);
         let work = move || if inline { theirs.watch(&runtime) } else { theirs.drive_always(&runtime) };
@@ -94,6 +109,10 @@ impl Takeover {
 
     pub(super) fn counts(&self) -> Counts {
         Counts { wakeups: self.shared.wakeups.load(Relaxed), takeovers: self.shared.takeovers.load(Relaxed) }
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        Owner(Arc::clone(&self.shared))
     }
 
     /// Ends the janitor and waits for it, but not for long: a task that hangs must not hang the process.
@@ -181,7 +200,11 @@ impl Shared {
         // `hand_back` that was given all the same makes the next takeover a short one, no more.
         if self.epoch.load(SeqCst) == epoch && !self.stop.load(SeqCst) {
             self.takeovers.fetch_add(1, Relaxed);
+            let away = |since| *self.away.lock().unwrap_or_else(PoisonError::into_inner) = since;
+            // It had been away for a tick when that was seen.
+            away(Instant::now().checked_sub(TICK));
             runtime.block_on(self.hand_back.notified());
+            away(None);
             self.wakeups.fetch_add(1, Relaxed);
         }
         self.janitor.store(WATCHING, SeqCst);
@@ -212,11 +235,16 @@ mod tests {
                 }
             });
         });
+        assert_eq!(reactor.owner().unwrap().away(), None);
         pause(300);
+        let away = reactor.owner().unwrap().away().unwrap();
+        assert!(away > Duration::from_millis(250), "{away:?}");
         assert!(ticks.load(SeqCst) > 20, "{} ticks", ticks.load(SeqCst));
         assert_eq!(reactor.janitor().takeovers, 1);
         // The owner comes back, and the janitor goes.
         assert_eq!(reactor.block_on(async { 7 }), 7);
+        reactor.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
+        assert_eq!(reactor.owner().unwrap().away(), None);
         reactor.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
         assert_eq!(reactor.janitor().takeovers, 1);
     }

@@ -53,7 +53,6 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     status::register()?;
     collect::install::<task::Task>();
     collect::install::<server::Server>();
-    crate::fiber::register();
     crate::signals::hook();
     crate::compat::register(module)
 }

@@ -16,7 +16,7 @@ use super::server_options::{ServerOptionValues, ServerOptions};
 use crate::errors::{self, Thrown};
 use crate::scheduler;
 use crate::serve::handler::Handler;
-use crate::serve::{self, Parts};
+use crate::serve::{self, Parts, Stop};
 use crate::zend::call::{self, Call, Case, Instance, handler};
 use crate::zend::class::{Class, Methods, rust_class};
 use crate::zend::collect::{Collector, Holds};
@@ -30,7 +30,7 @@ pub(crate) struct Server {
     handlers: RefCell<Vec<Rc<Handler>>>,
     listeners: RefCell<Vec<Listener>>,
     has_run: Cell<bool>,
-    stop: Rc<Cell<bool>>,
+    stop: Rc<Stop>,
 }
 
 rust_class!(Server, "Viaduct\\Server");
@@ -258,6 +258,6 @@ fn run(call: Call<'_>) -> Result<(), Thrown> {
 
 fn stop(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    call.this::<Server>()?.stop.set(true);
+    call.this::<Server>()?.stop.tell();
     Ok(())
 }

@@ -60,6 +60,7 @@ impl Class for Task {
             (method("wait", handler!(wait_for_result), DataType::Mixed), public),
             (method("done", handler!(done), DataType::Bool), public),
             (method("cancel", handler!(cancel), DataType::Void), public),
+            crate::fiber::first_frame(),
         ]
     }
 }

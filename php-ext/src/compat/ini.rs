@@ -7,7 +7,7 @@ use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
 
 use super::log;
-use crate::zend::sys;
+use crate::zend::{self, sys};
 
 const SYSTEM: IniEntryPermission = IniEntryPermission::System;
 
@@ -44,28 +44,19 @@ pub(crate) fn first_use() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if matches!(
-            &*setting(c"grpc.enable_fork_support").to_ascii_lowercase(),
+            &*zend::setting(c"grpc.enable_fork_support").to_ascii_lowercase(),
             b"1" | b"on" | b"yes" | b"true"
         ) {
             set(c"GRPC_ENABLE_FORK_SUPPORT", c"1");
         }
         for (setting_name, name) in ENVIRONMENT {
-            let value = CString::new(setting(setting_name)).unwrap_or_default();
+            let value = CString::new(zend::setting(setting_name)).unwrap_or_default();
             if !value.is_empty() {
                 set(name, &value);
             }
         }
-        log::start(&setting(c"grpc.log_filename"));
+        log::start(&zend::setting(c"grpc.log_filename"));
     });
-}
-
-/// A setting's value; empty where it has none.
-fn setting(name: &CStr) -> Vec<u8> {
-    // SAFETY: the name lives; what comes back is null or a text that the engine keeps.
-    unsafe {
-        let value = sys::zend_ini_string(name.as_ptr(), name.count_bytes(), 0);
-        if value.is_null() { Vec::new() } else { CStr::from_ptr(value).to_bytes().to_vec() }
-    }
 }
 
 fn set(name: &CStr, value: &CStr) {

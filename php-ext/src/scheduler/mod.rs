@@ -59,6 +59,9 @@ pub(crate) trait Source {
     fn flush(&self);
     /// Looks whether the server was told to stop, and begins to drain it then.
     fn poll_told(&self, cx: &mut Context<'_>);
+    /// No fiber can be started for the next job, and why. It waits until one that runs ends; where none
+    /// runs it is refused.
+    fn starve(&self, _why: &str) {}
     /// Ready once the loop shall end.
     fn poll_end(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
@@ -95,7 +98,14 @@ thread_local! {
 }
 
 /// This thread's scheduler; made at the first use in a process.
+///
+/// # Errors
+///
+/// In a fiber whose stack is too small for what may run on it.
 pub(crate) fn scheduler() -> Result<Rc<Scheduler>, Thrown> {
+    if fiber::inside() {
+        fiber::check_stack_size()?;
+    }
     let known = SCHEDULER.with_borrow(|s| s.as_ref().filter(|s| !s.reactor.is_stale()).map(Rc::clone));
     match known {
         Some(scheduler) => Ok(scheduler),
@@ -370,7 +380,7 @@ impl Scheduler {
         loop {
             let next = self.ready.borrow_mut().pop_front();
             let Some(strand) = next else { return Ok(()) };
-            self.switch(&strand)?;
+            self.resume(&strand)?;
             if self.reactor.is_stale() {
                 return Ok(());
             }
@@ -388,6 +398,10 @@ impl Scheduler {
     }
 
     /// Runs a job in a fiber: at once, until it first waits; later where fibers must not be switched now.
+    ///
+    /// # Errors
+    ///
+    /// RuntimeException where no fiber can be started.
     pub(crate) fn spawn(&self, job: Job, scope: Option<Rc<dyn Scope>>) -> Result<Rc<Strand>, Thrown> {
         let strand = self.free_strand()?;
         *strand.job.borrow_mut() = Some(job);
@@ -406,7 +420,8 @@ impl Scheduler {
             match idle {
                 Some(strand) if strand.is_usable() => return Ok(strand),
                 Some(_) => {}
-                None => return Strand::new(),
+                None if switch::is_blocked() => return Strand::new(),
+                None => return self.fresh(),
             }
         }
     }
@@ -423,6 +438,28 @@ impl Scheduler {
         self.ending.set(false);
     }
 
+    /// A new fiber, which waits for its first job.
+    fn fresh(&self) -> Result<Rc<Strand>, Thrown> {
+        let strand = Strand::new()?;
+        self.switch(&strand)?;
+        Ok(strand)
+    }
+
+    /// Whether there is a fiber for the next job. Where none can be started the source hears of it.
+    fn has_fiber(&self, source: &Rc<dyn Source>) -> Result<bool, Thrown> {
+        if self.idle.borrow().is_empty() {
+            match self.fresh() {
+                Ok(strand) => self.idle.borrow_mut().push(strand),
+                Err(Thrown::Object(exception)) => {
+                    source.starve(&errors::message_of(exception.get()));
+                    return Ok(false);
+                }
+                Err(thrown) => return Err(thrown),
+            }
+        }
+        Ok(true)
+    }
+
     /// Runs a job on the main stack.
     fn run_here(&self, job: Job) -> Result<(), Thrown> {
         self.jobs_left.set(self.jobs_left.get().saturating_sub(1));
@@ -433,6 +470,21 @@ impl Scheduler {
             Ok(()) => Ok(()),
             Err(CatchError::Bailout) => Err(Thrown::Bailout),
             Err(other) => Err(errors::error(other.to_string())),
+        }
+    }
+
+    /// Runs a strand whose wait is over, or that could not be started before.
+    fn resume(&self, strand: &Rc<Strand>) -> Result<(), Thrown> {
+        let fresh = strand.parked.get().is_none();
+        match self.switch(strand) {
+            Err(Thrown::Object(exception)) if fresh => {
+                // There is no stack for it: whoever waits for the task hears that it is lost.
+                errors::log(&format!("viaduct: a task was not run: {}", errors::message_of(exception.get())));
+                let job = strand.job.take();
+                drop(job);
+                Ok(())
+            }
+            switched => switched,
         }
     }
 
@@ -447,6 +499,13 @@ impl Scheduler {
             Some(parked) => strand.fiber.raw().unpark(parked),
             None => strand.fiber.start(fiber_main),
         };
+        // A new fiber parks itself as soon as it has a stack.
+        if switched.is_ok()
+            && strand.job.borrow().is_some()
+            && let Some(parked) = strand.parked.take()
+        {
+            switched = strand.fiber.raw().unpark(parked);
+        }
         // User code has suspended the fiber itself, which nothing would resume.
         while switched.is_ok() && strand.fiber.raw().is_suspended() {
             switched = strand.fiber.throw(suspended(strand));
@@ -504,7 +563,8 @@ impl Scheduler {
             while self.may_run() {
                 let strand = self.ready.borrow_mut().pop_front();
                 match strand {
-                    Some(strand) => self.switch(&strand)?,
+                    Some(strand) => self.resume(&strand)?,
+                    None if fibers && source.has_next() && !self.has_fiber(source)? => break,
                     // A fiber that is given a job goes on to take jobs by itself.
                     None => match source.next() {
                         Some(job) if fibers => drop(self.spawn(job, None)?),

@@ -65,17 +65,23 @@ impl Strand {
     }
 }
 
-/// What every fiber of ours runs: one job after the other.
+/// What every fiber of ours runs: first nothing, as its maker has a job for it only once there is a stack; then one job
+/// after the other.
 ///
 /// While it is parked or runs a job, its stack holds neither the scheduler nor the strand: both
 /// must be able to go before it.
 pub(super) fn fiber_main() {
-    let Some(strand) = running().and_then(|scheduler| scheduler.current.borrow().as_ref().map(Rc::downgrade))
-    else {
-        return;
+    let current = running().and_then(|scheduler| scheduler.current.borrow().clone());
+    let Some(strand) = current else { return };
+    let raw = strand.fiber.raw();
+    let strand = {
+        let weak = Rc::downgrade(&strand);
+        drop(strand);
+        weak
     };
+    let mut next = Next::Rest(raw);
     loop {
-        match next_job_of(&strand) {
+        match next {
             Next::Run(job) => job(),
             Next::Rest(raw) => {
                 let rested = raw.park(|parked| {
@@ -89,6 +95,7 @@ pub(super) fn fiber_main() {
             }
             Next::End => return,
         }
+        next = next_job_of(&strand);
     }
 }
 

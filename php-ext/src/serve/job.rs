@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::Zval;
@@ -15,7 +16,7 @@ use viaduct::{Code, Status};
 
 use super::handler::{Handler, Parameter};
 use super::messages::Messages;
-use super::{Answer, Serving};
+use super::{Answer, Serving, overdue};
 use crate::api::context::Context;
 use crate::api::iteration::HasMessages as _;
 use crate::api::method_kind::MethodKind;
@@ -28,20 +29,26 @@ use crate::zend::class::Class as _;
 use crate::zend::is_fatal;
 
 /// What the handler's waits and outgoing calls inherit.
-struct CallScope(ServerCall);
+struct CallScope {
+    call: ServerCall,
+    shared: Arc<overdue::Shared>,
+}
 
 impl Scope for CallScope {
     fn deadline(&self) -> Option<Deadline> {
-        self.0.deadline()
+        self.call.deadline()
     }
 
     fn cancelled(&self) -> Pin<Box<dyn Future<Output = Status>>> {
-        let call = self.0.clone();
+        let (call, shared) = (self.call.clone(), Arc::clone(&self.shared));
         Box::pin(async move {
             match call.cancelled().await {
                 Some(status) => status,
-                // Answered: nothing will cancel it any more.
-                None => std::future::pending().await,
+                // Answered: nothing will cancel it any more, unless that was not the handler's answer.
+                None => {
+                    shared.cut().await;
+                    overdue::cut_status()
+                }
             }
         })
     }
@@ -55,7 +62,8 @@ pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
     let call = incoming.call.clone();
     let trailers = Rc::new(RefCell::new(HeaderMap::new()));
     if let Ok(scheduler) = scheduler::scheduler() {
-        let _ = scheduler.set_scope(Some(Rc::new(CallScope(call.clone()))));
+        let _ = scheduler
+            .set_scope(Some(Rc::new(CallScope { call: call.clone(), shared: Arc::clone(&serving.shared) })));
     }
     let outcome = answer(serving, &handler, incoming, &trailers);
     if let Err(thrown) = outcome {
@@ -65,7 +73,7 @@ pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
                 more.append(name, value);
             }
         }
-        serving.outbox.borrow_mut().push(Answer::Finish(call, status, more));
+        serving.answer(Answer::Finish(call, status, more));
     }
     if let Some(scheduler) = scheduler::running() {
         let _ = scheduler.set_scope(None);
@@ -102,12 +110,12 @@ fn answer(
         MethodKind::Unary | MethodKind::ClientStream => {
             let payload = payload(&returned, "the handler's return value")?;
             let framed = frame(serving, &call, payload.as_bytes())?;
-            serving.outbox.borrow_mut().push(Answer::Reply(call, framed, trailers.take()));
+            serving.answer(Answer::Reply(call, framed, trailers.take()));
         }
         MethodKind::ServerStream | MethodKind::Bidi => {
             if send_all(serving, &call, returned)? {
                 let trailers = trailers.take();
-                serving.outbox.borrow_mut().push(Answer::Finish(call, Status::ok(""), trailers));
+                serving.answer(Answer::Finish(call, Status::ok(""), trailers));
             }
         }
     }
@@ -197,7 +205,7 @@ fn explain(serving: &Serving, handler: &Handler, thrown: Thrown) -> (Status, Hea
             }
             if errors::take_exit() {
                 serving.exit.set(true);
-                serving.stop.set(true);
+                serving.stop.tell();
             } else {
                 // The fiber is being destroyed.
                 pending.throw();

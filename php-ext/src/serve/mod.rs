@@ -4,6 +4,7 @@
 //! - [`signature`]: reading that signature;
 //! - [`job`]: running a handler for one call;
 //! - [`messages`]: walking over what a streaming handler returns;
+//! - [`overdue`]: handlers that do not come back, when the server stops;
 //! - [`forwarding`]: waiting while a proxy runs.
 //!
 //! Answers of handlers that return one message are not sent at once: they wait in the outbox until the
@@ -13,28 +14,35 @@ pub(crate) mod forwarding;
 pub(crate) mod handler;
 mod job;
 mod messages;
+mod overdue;
 pub(crate) mod signature;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use viaduct::Status;
 use viaduct::reactor::fork::abandon;
-use viaduct::server::{Inbox, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
+use viaduct::server::{Inbox, ListenError, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
 
 use self::handler::Handler;
 use crate::errors::{self, Thrown};
+use crate::fiber;
 use crate::scheduler::{Job, Scheduler, Source};
 use crate::signals::{StopSignals, Told};
+use crate::zend::{self, walk::Observed};
 
 /// How long the engine goes on after a fatal error: what it can still answer leaves within this.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the error log hears that calls wait as no fiber can be started.
+const STARVED_LOG: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 pub(crate) struct Serving {
@@ -45,12 +53,14 @@ pub(crate) struct Serving {
     expose_errors: bool,
     /// The longest message that is sent. It is ours to look at, as messages leave in batches.
     max_send: Option<usize>,
-    /// The calls whose handlers run. A place is free where there is `None`.
-    running: RefCell<Vec<Option<ServerCall>>>,
+    /// The calls whose handlers run, and the answers that wait.
+    shared: Arc<overdue::Shared>,
     running_count: Cell<usize>,
-    outbox: RefCell<Vec<Answer>>,
+    /// No fiber could be started: the next call begins when a handler has ended.
+    starved: Cell<bool>,
+    starved_log: Cell<Option<Instant>>,
     /// Set by `stop()`, and by a handler that called `exit()`.
-    stop: Rc<Cell<bool>>,
+    stop: Rc<Stop>,
     exit: Cell<bool>,
     signals: StopSignals,
     drained: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
@@ -71,7 +81,23 @@ pub(crate) struct Parts {
     pub(crate) concurrency: usize,
     pub(crate) expose_errors: bool,
     pub(crate) max_send: Option<usize>,
-    pub(crate) stop: Rc<Cell<bool>>,
+    pub(crate) stop: Rc<Stop>,
+}
+
+/// How `stop()` tells a server.
+#[derive(Default)]
+pub(crate) struct Stop {
+    told: Cell<bool>,
+    shared: RefCell<Option<Arc<overdue::Shared>>>,
+}
+
+impl Stop {
+    pub(crate) fn tell(&self) {
+        self.told.set(true);
+        if let Some(shared) = &*self.shared.borrow() {
+            shared.stop();
+        }
+    }
 }
 
 /// How calls end whose handlers a fatal error stops.
@@ -81,12 +107,33 @@ fn fatal() -> Status {
 
 /// Serves until told to stop.
 pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown> {
+    if parts.concurrency > 1 {
+        fiber::check_stack_size()?;
+    }
     let inbox = Inbox::with_handlers(parts.config.max_queued, parts.concurrency);
     let signals = StopSignals::catch()?;
-    let started = scheduler
-        .reactor
-        .block_on(async { Core::start(parts.config, parts.router, parts.listeners, inbox.clone()) });
-    let handle = started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
+    let shared = Arc::<overdue::Shared>::default();
+    *parts.stop.shared.borrow_mut() = Some(Arc::clone(&shared));
+    let drain_timeout = parts.config.drain_timeout;
+    // At drainTimeout the calls that are left are answered, and the answers leave before the connections are cut.
+    let config = ServerConfig { drain_timeout: drain_timeout + overdue::GRACE, ..parts.config };
+    let started = scheduler.reactor.block_on(async {
+        let handle = Core::start(config, parts.router, parts.listeners, inbox.clone())?;
+        let watch = tokio::spawn(overdue::watch(overdue::Parts {
+            shared: Arc::clone(&shared),
+            handle: handle.clone(),
+            inbox: inbox.clone(),
+            signals: signals.watch(),
+            owner: scheduler.reactor.owner(),
+            php: Observed::this_thread(),
+            handlers: parts.handlers.iter().map(|h| (h.method.clone(), h.place.clone())).collect(),
+            drain_timeout,
+            log: overdue::Log::of(&zend::setting(c"error_log")),
+        }));
+        Ok::<_, ListenError>((handle, watch))
+    });
+    let (handle, watch) =
+        started.map_err(|why| errors::runtime(format!("the server cannot be started: {why}")))?;
     let serving = Rc::new(Serving {
         handlers: parts.handlers,
         inbox,
@@ -94,9 +141,10 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         concurrency: parts.concurrency,
         expose_errors: parts.expose_errors,
         max_send: parts.max_send,
-        running: RefCell::default(),
+        shared,
         running_count: Cell::new(0),
-        outbox: RefCell::default(),
+        starved: Cell::new(false),
+        starved_log: Cell::new(None),
         stop: parts.stop,
         exit: Cell::new(false),
         signals,
@@ -110,7 +158,7 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
             break outcome;
         }
         serving.exit.set(true);
-        serving.stop.set(true);
+        serving.stop.tell();
     };
     if let Err(Thrown::Bailout) = outcome {
         serving.last_words(scheduler);
@@ -118,9 +166,11 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
     if scheduler.reactor.is_stale() {
         // A forked child that came back here: the server is its parent's.
         let exit = serving.exit.get();
-        abandon(serving);
+        abandon((serving, watch));
         return if exit && outcome.is_ok() { Err(errors::exit()) } else { outcome };
     }
+    serving.shared.finish();
+    watch.abort();
     // What the last turn has queued still leaves.
     scheduler.reactor.turn();
     if outcome.is_ok() && serving.exit.get() {
@@ -135,25 +185,29 @@ struct Jobs(Rc<Serving>);
 impl Source for Jobs {
     fn next(&self) -> Option<Job> {
         let this = &self.0;
-        if this.running_count.get() >= this.concurrency {
+        if !this.may_begin() {
             return None;
         }
         let (incoming, held) = this.inbox.take()?;
         let serving = Rc::clone(this);
-        let place = this.begin(&incoming.call);
+        this.running_count.set(this.running_count.get() + 1);
         Some(Box::new(move || {
+            let (call, method) = (incoming.call.clone(), incoming.method);
+            let place = serving.shared.begin(overdue::Call { call, method, fiber: fiber::current() });
             job::run(&serving, incoming);
-            serving.end(place);
+            serving.shared.end(place);
+            serving.running_count.set(serving.running_count.get() - 1);
+            serving.starved.set(false);
             drop(held);
         }))
     }
 
     fn has_next(&self) -> bool {
-        !self.0.inbox.is_empty() && self.0.running_count.get() < self.0.concurrency
+        !self.0.inbox.is_empty() && self.0.may_begin()
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.0.running_count.get() >= self.0.concurrency {
+        if !self.0.may_begin() {
             // A handler that ends does so on this thread, and the loop comes round then.
             return Poll::Pending;
         }
@@ -168,45 +222,48 @@ impl Source for Jobs {
         self.0.poll_end(cx)
     }
 
+    fn starve(&self, why: &str) {
+        self.0.starve(why);
+    }
+
     fn poll_told(&self, cx: &mut Context<'_>) {
         self.0.poll_told(cx);
     }
 }
 
 impl Serving {
-    fn begin(&self, call: &ServerCall) -> usize {
-        self.running_count.set(self.running_count.get() + 1);
-        let mut running = self.running.borrow_mut();
-        match running.iter().position(Option::is_none) {
-            Some(place) => {
-                if let Some(slot) = running.get_mut(place) {
-                    *slot = Some(call.clone());
-                }
-                place
-            }
-            None => {
-                running.push(Some(call.clone()));
-                running.len() - 1
-            }
-        }
+    /// Whether one more handler may run.
+    fn may_begin(&self) -> bool {
+        !self.starved.get() && self.running_count.get() < self.concurrency
     }
 
-    fn end(&self, place: usize) {
-        self.running_count.set(self.running_count.get() - 1);
-        if let Some(slot) = self.running.borrow_mut().get_mut(place) {
-            *slot = None;
+    /// See [`Source::starve`].
+    fn starve(&self, why: &str) {
+        let logged = self.starved_log.get();
+        if logged.is_none_or(|at| at.elapsed() > STARVED_LOG) {
+            self.starved_log.set(Some(Instant::now()));
+            errors::log(&format!(
+                "viaduct: {why}; {} handlers run, {} calls wait until one ends",
+                self.running_count.get(),
+                self.inbox.len()
+            ));
+        }
+        if self.running_count.get() > 0 {
+            self.starved.set(true);
+        } else if let Some(incoming) = self.inbox.pop() {
+            let status = Status::resource_exhausted(format!("the server cannot run the handler: {why}"));
+            self.answer(Answer::Finish(incoming.call, status, HeaderMap::new()));
         }
     }
 
     /// Sends what waits for the reactor's turn.
     fn flush(&self) {
-        for answer in self.outbox.take() {
-            // A call that has ended otherwise meanwhile takes no answer any more.
-            let _ = match answer {
-                Answer::Reply(call, message, trailers) => call.reply(message, trailers),
-                Answer::Finish(call, status, trailers) => call.finish(status, trailers),
-            };
-        }
+        self.shared.flush();
+    }
+
+    /// Leaves an answer for the reactor's turn.
+    fn answer(&self, answer: Answer) {
+        self.shared.answer(answer);
     }
 
     /// Begins to drain where the server was told to stop; a second signal, a second later or more, ends that.
@@ -217,8 +274,9 @@ impl Serving {
             if told == Some(Told::Again) {
                 self.handle.abort();
             }
-        } else if told.is_some() || self.stop.get() {
+        } else if told.is_some() || self.stop.told.get() {
             self.handle.drain();
+            self.shared.stop();
             let handle = self.handle.clone();
             *drained = Some(Box::pin(async move { handle.drained().await }));
         }
@@ -234,11 +292,11 @@ impl Serving {
 
     /// After a fatal error no PHP code runs any more: every call that is here gets its status.
     fn last_words(&self, scheduler: &Scheduler) {
-        let running = self.running.take();
+        let running = self.shared.running();
         scheduler.reactor.block_on(async {
             self.flush();
-            for call in running.into_iter().flatten() {
-                let _ = call.finish(fatal(), HeaderMap::new());
+            for running in running {
+                let _ = running.call.finish(fatal(), HeaderMap::new());
             }
             while let Some(incoming) = self.inbox.pop() {
                 let status = Status::unavailable("the server process is ending; no handler has run");

@@ -32,7 +32,9 @@ pub(crate) mod iterator;
 pub(crate) mod object;
 pub(crate) mod switch;
 pub(crate) mod sys;
+pub(crate) mod walk;
 
+use std::ffi::CStr;
 use std::ptr;
 
 use ext_php_rs::ffi::{ext_php_rs_compiler_globals, ext_php_rs_executor_globals, zend_lookup_class_ex};
@@ -86,6 +88,15 @@ pub(crate) fn class_name(class: &ClassEntry) -> String {
     let name = unsafe { class.name.as_ref() }.map_or(&[][..], |name| name.as_bytes());
     let name = name.split(|b| *b == 0).next().unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()
+}
+
+/// The value of an ini setting; empty where it has none.
+pub(crate) fn setting(name: &CStr) -> Vec<u8> {
+    // SAFETY: the name lives; what comes back is null or a text that the engine keeps.
+    unsafe {
+        let value = sys::zend_ini_string(name.as_ptr(), name.count_bytes(), 0);
+        if value.is_null() { Vec::new() } else { CStr::from_ptr(value).to_bytes().to_vec() }
+    }
 }
 
 /// A string value made of bytes.
