@@ -293,7 +293,7 @@ impl State {
 
     /// Writes what the peer is to be told, between h2's frames.
     pub(super) fn write(&mut self, out: &mut BytesMut) {
-        for id in self.due.drain(..) {
+        while let Some(id) = self.due.pop() {
             if let Some(stream) = self.streams.get_mut(&id) {
                 let update = std::mem::take(&mut stream.update);
                 if update > 0 && !stream.ended {

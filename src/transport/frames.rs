@@ -42,6 +42,7 @@ pub(super) struct Head {
 }
 
 impl Head {
+    #[inline]
     fn read([a, b, c, kind, flags, s, t, u, v]: [u8; HEAD]) -> Self {
         let length = u32::from_be_bytes([0, a, b, c]);
         Self { length, kind, flags, stream: u32::from_be_bytes([s & 0x7f, t, u, v]) }
@@ -105,35 +106,35 @@ impl Frames {
     }
 
     /// The next frame that begins in `bytes` behind `at`, which is moved behind what is seen of it.
+    #[inline]
     pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<Begun> {
-        let skipped = self.skip.min(bytes.len().saturating_sub(*at));
+        let rest = bytes.get(*at..).unwrap_or_default();
+        let skipped = self.skip.min(rest.len());
         self.skip -= skipped;
         *at += skipped;
-        if self.skip > 0 {
+        let rest = rest.get(skipped..).unwrap_or_default();
+        if rest.is_empty() {
             return None;
         }
-        let rest = bytes.get(*at..).unwrap_or_default();
+        // Nearly always the head is whole, and there is nothing more to be seen.
+        if self.have == 0
+            && let Some(head) = rest.first_chunk()
+        {
+            let head = Head::read(*head);
+            if self.seen(&head) == 0 {
+                let start = *at;
+                *at += HEAD;
+                self.skip = head.length as usize;
+                return Some(Begun { head, at: Some(start), seen: 0 });
+            }
+        }
+        self.gather(rest, at)
+    }
+
+    /// The same, byte by byte.
+    #[cold]
+    fn gather(&mut self, rest: &[u8], at: &mut usize) -> Option<Begun> {
         if self.have == 0 {
-            // Nearly always the head is whole.
-            if let Some(head) = rest.first_chunk() {
-                let head = Head::read(*head);
-                let seen = self.seen(&head);
-                if seen == 0 || rest.len() >= HEAD + seen {
-                    if seen > 0
-                        && let (Some(to), Some(from)) =
-                            (self.prefix.get_mut(..HEAD + seen), rest.get(..HEAD + seen))
-                    {
-                        to.copy_from_slice(from);
-                    }
-                    let start = *at;
-                    *at += HEAD + seen;
-                    self.skip = head.length as usize - seen;
-                    return Some(Begun { head, at: Some(start), seen });
-                }
-            }
-            if rest.is_empty() {
-                return None;
-            }
             self.from = Some(*at);
             self.need = HEAD;
         } else {
@@ -161,6 +162,7 @@ impl Frames {
         None
     }
 
+    #[inline]
     fn seen(&self, head: &Head) -> usize {
         (self.more)(head).min(MOST).min(head.length as usize)
     }
