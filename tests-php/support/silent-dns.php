@@ -19,6 +19,9 @@ final class SilentDns
     /** Why there is none here; null where there is one. */
     public static function missing(): ?string
     {
+        if (underValgrind()) {
+            return 'mount is setuid, and valgrind runs no such program';
+        }
         $socket = @stream_socket_server('udp://' . self::ADDRESS . ':53', $number, $error, STREAM_SERVER_BIND);
         if (!$socket) {
             return 'needs a port below 1024: ' . $error;
@@ -56,7 +59,7 @@ final class SilentDns
     {
         $shell = 'mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf && exec "$@"';
         // Nothing may outlive a test that hangs.
-        $all = ['timeout', '-s', 'KILL', underValgrind() ? '300' : '50', 'unshare', '-m', 'sh', '-c', $shell, $this->directory, ...$command];
+        $all = ['timeout', '-s', 'KILL', '50', 'unshare', '-m', 'sh', '-c', $shell, $this->directory, ...$command];
         $started = hrtime(true);
         exec(implode(' ', array_map(escapeshellarg(...), $all)) . ' 2>&1', $said, $code);
         return [implode("\n", $said), $code, (hrtime(true) - $started) / 1e9];
