@@ -116,7 +116,6 @@ mod tests {
     use super::between;
     use crate::client::{CallOptions, Channel, ChannelOptions, Method, Outcome, Target};
     use crate::codec::{Encoding, frame};
-    use bytes::Bytes;
     use std::time::{Duration, Instant};
     use tokio::net::TcpListener;
     use tokio::sync::oneshot;
@@ -160,9 +159,7 @@ mod tests {
                 }
             });
             let method = Method::parse("/t.Echo/Unary").unwrap();
-            channel
-                .unary(method, Bytes::from(frame(b"x", Encoding::Identity).unwrap()), CallOptions::default())
-                .await
+            channel.unary(method, frame(b"x", Encoding::Identity).unwrap(), CallOptions::default()).await
         })
     }
 
