@@ -56,16 +56,14 @@ preg_match_all('/^#\d+ .*$/m', $server->log(), $lines);
 echo short(implode("\n", $lines[0])), "\n";
 ?>
 --EXPECT--
-inner, Viaduct\Task::run, Fiber->resume, Viaduct\Task->wait
+inner, Viaduct\Task::run, Viaduct\Task->wait
 #0 [internal function]: {closure}()
 #1 [internal function]: Viaduct\Task::run()
-#2 [internal function]: Fiber->resume()
-#3 frames.php(19): Viaduct\Task->wait()
-#4 {main}
+#2 frames.php(19): Viaduct\Task->wait()
+#3 {main}
 #0 [internal function]: {closure}()
 #1 [internal function]: Viaduct\Task::run()
-#2 [internal function]: Fiber->resume()
-#3 frames.php(24): Viaduct\Task->wait()
+#2 frames.php(24): Viaduct\Task->wait()
 --- the callable
 string(3) "run"
 bool(true)
@@ -81,12 +79,11 @@ Viaduct\Task::run() expects exactly 0 arguments, 1 given
 Call to private method Viaduct\Task::run() from global scope
 in a task
 --- of a handler
-inner, {closure}, Viaduct\Task::run, Fiber->resume, Viaduct\Server->run, serve
+inner, {closure}, Viaduct\Task::run, Viaduct\Server->run, serve
 Viaduct\RpcException Internal: internal error
 0
 #0 [internal function]: {closure}('')
 #1 [internal function]: Viaduct\Task::run()
-#2 [internal function]: Fiber->resume()
-#3 child.php(12): Viaduct\Server->run()
-#4 script.php(5): serve(Object(Viaduct\Server))
-#5 {main}
+#2 child.php(12): Viaduct\Server->run()
+#3 script.php(5): serve(Object(Viaduct\Server))
+#4 {main}

@@ -39,7 +39,7 @@ $server->handle('/ctx.A/Illegal', function (string $in, Context $c): string {
 });
 $server->handle('/ctx.A/Copies', function (string $in, Context $c): string { ob_start(); refuseCopies($c); return ob_get_clean(); });
 $server->handle('/ctx.A/StreamCopies', function (RequestStream $in): string { ob_start(); refuseCopies($in); return ob_get_clean(); });
-$server->handle('/ctx.A/Rewind', function (RequestStream $in): string { $in->receive(); return said(fn() => $in->rewind(), fn() => iterator_to_array($in)); });
+$server->handle('/ctx.A/Rewind', function (RequestStream $in): string { $in->next(); return said(fn() => $in->rewind(), fn() => iterator_to_array($in)); });
 serve($server);
 PHP);
 $channel = new Viaduct\Channel($server->address);
@@ -80,6 +80,6 @@ Error: Trying to clone an uncloneable object of class Viaduct\RequestStream
 Exception: Serialization of 'Viaduct\RequestStream' is not allowed
 Exception: Unserialization of 'Viaduct\RequestStream' is not allowed
 Error: Cannot create dynamic property Viaduct\RequestStream::$anything
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
-Viaduct\LogicException: a stream cannot be rewound: its first message has been passed over
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
+Viaduct\LogicException: a stream cannot be rewound: a loop has gone past its first message
 0

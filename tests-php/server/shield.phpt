@@ -51,7 +51,7 @@ $server->handle('/sh.A/Detached', function (string $in) use ($record): string {
             try {
                 delay(0.3);
                 say($record($detached ? 'detached goes on' : 'kept'));
-            } catch (CancelledException $e) {
+            } catch (RpcException $e) {
                 say($detached ? 'detached was cancelled' : 'the other was cancelled');
             }
         }, detached: $detached);

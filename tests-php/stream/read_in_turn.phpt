@@ -62,7 +62,7 @@ Viaduct\delay(0.5);
 $message = random_bytes(2_000_000);
 var_dump($channel->unary('/t.T/Echo', $message, timeout: patient(20)) === $message);
 touch($go);
-echo json_encode(array_count_values(Viaduct\await($uploads))), "\n";
+echo json_encode(array_count_values(Viaduct\await(...$uploads))), "\n";
 unlink($go);
 echo $server->stop(), "\n";
 ?>

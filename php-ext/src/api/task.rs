@@ -42,7 +42,7 @@ struct State {
     outcome: RefCell<Option<Outcome>>,
     /// Whether somebody has waited for it: then what it threw is theirs.
     awaited: Cell<bool>,
-    /// Whether `cancel()` was called: then its CancelledException is no news.
+    /// Whether `cancel()` was called, or the task ends with its handler's call: then its CancelledException is no news.
     cancelled: Cell<bool>,
     ended: Arc<Ended>,
 }
@@ -111,6 +111,7 @@ impl Task {
             }
         });
         let scope = if detached { None } else { scheduler.scope() };
+        state.cancelled.set(scope.is_some());
         let strand = scheduler.spawn(job, scope)?;
         Ok(Self { state, strand: RefCell::new(Rc::downgrade(&strand)), generation: generation() })
     }
