@@ -32,6 +32,7 @@ pub mod tls;
 #[cfg(feature = "command")]
 pub mod tool;
 pub mod transport;
+mod waiting;
 
 /// The version of this crate, as in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -24,6 +24,7 @@ use super::attempt::Attempt;
 use super::channel::Hub;
 use super::method::Method;
 use super::options::CallOptions;
+use super::receiving::Until;
 pub use super::sending::Closed;
 use super::sending::{Live, Replay};
 use super::service_config::{MethodConfig, Policy};
@@ -31,6 +32,7 @@ use crate::codec::{Deframer, Message};
 use crate::deadline::Deadline;
 use crate::status;
 use crate::transport::connection::{Busy, Connection};
+use crate::waiting::Waiters;
 use crate::transport::flow::Receiver;
 
 /// How a call with one response ended.
@@ -77,6 +79,8 @@ pub(super) struct State {
     pub(super) send: Option<SendStream<Bytes>>,
     pub(super) half_closed: bool,
     pub(super) answer: Answer,
+    pub(super) receivers: Waiters,
+    pub(super) senders: Waiters,
     /// Messages that were read while looking for the status.
     pub(super) ahead: VecDeque<Message>,
     /// What a call without a request has sent; `None` where it cannot be sent again.
@@ -248,9 +252,17 @@ impl Call {
 
     /// Half-closes, and waits for the one response and the end. For calls that `Channel::call`
     /// opened; the message is there the first time only.
+    ///
+    /// The wait may be given up and made again.
     pub async fn response(&self) -> Outcome {
         self.half_close();
-        let message = self.only_message().await;
+        let message = match self.advance(Until::Second).await {
+            None => self.lock().ahead.pop_front(),
+            Some(_) => {
+                self.kill(self.too_many());
+                None
+            }
+        };
         self.clone().into_outcome(message)
     }
 
@@ -264,13 +276,14 @@ impl Call {
         match self.recv().await {
             None => Some(message),
             Some(_) => {
-                self.kill(Status::internal(format!(
-                    "the server sent more than one response to {}",
-                    self.0.method.as_str()
-                )));
+                self.kill(self.too_many());
                 None
             }
         }
+    }
+
+    fn too_many(&self) -> Status {
+        Status::internal(format!("the server sent more than one response to {}", self.0.method.as_str()))
     }
 
     fn into_outcome(self, message: Option<Message>) -> Outcome {
@@ -440,6 +453,8 @@ impl Call {
             state.answer = Answer::None;
             state.busy = None;
             state.replay = None;
+            state.receivers.wake_all();
+            state.senders.wake_all();
             if let Some(engine) = state.engine.take() {
                 for mut live in state.live.drain(..) {
                     live.send.send_reset(Reason::CANCEL);

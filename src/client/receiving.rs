@@ -1,6 +1,5 @@
 //! A call's receiving side: headers, messages, the end.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -14,11 +13,24 @@ use super::call::{Answer, Call, State};
 use crate::codec::Message;
 use crate::status;
 
+/// How far to receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the next message.
+    Message,
+    /// To the headers.
+    Headers,
+    /// To the end; messages are kept.
+    End,
+    /// To the end, or to a second message; messages are kept.
+    Second,
+}
+
 /// What polling for a message leads to.
 enum Step {
     Message(Message),
-    /// The headers are here, and nothing more was asked for.
-    Headers,
+    /// What was asked for is here.
+    Done,
     End,
     /// The engine has the call.
     Engine,
@@ -27,17 +39,19 @@ enum Step {
 }
 
 impl Call {
-    /// The next message; `None` once the call has ended: see [`end`](Self::end).
+    /// The next message; `None` once the call has ended: see [`end`](Self::end). Several tasks may wait: each message is
+    /// one's.
     pub async fn recv(&self) -> Option<Message> {
-        self.advance(false).await
+        self.advance(Until::Message).await
     }
 
-    /// As [`recv`](Self::recv); with `to_headers` no further than to the headers.
-    async fn advance(&self, to_headers: bool) -> Option<Message> {
+    /// Receives `until` there. A message where that is asked for, or an empty one where there is a second.
+    pub(super) async fn advance(&self, until: Until) -> Option<Message> {
         loop {
-            match poll_fn(|cx| self.poll_step(cx, to_headers)).await {
+            match poll_fn(|cx| self.poll_step(cx, until)).await {
                 Step::Message(message) => return Some(message),
-                Step::Headers | Step::End => return None,
+                Step::Done => return (until == Until::Second).then(Message::default),
+                Step::End => return None,
                 Step::Engine => self.moved(|state| matches!(state.answer, Answer::Engine)).await,
                 Step::Foreign(head, body) => {
                     let status = answer::foreign(&head, body).await;
@@ -60,14 +74,23 @@ impl Call {
         }
     }
 
-    fn poll_step(&self, cx: &mut Context<'_>, to_headers: bool) -> Poll<Step> {
+    fn poll_step(&self, cx: &mut Context<'_>, until: Until) -> Poll<Step> {
         let mut state = self.lock();
-        if let Some(message) = state.ahead.pop_front() {
-            return Poll::Ready(Step::Message(message));
+        match until {
+            Until::Message => {
+                if let Some(message) = state.ahead.pop_front() {
+                    return Poll::Ready(Step::Message(message));
+                }
+            }
+            Until::Headers if self.0.headers.get().is_some() => return Poll::Ready(Step::Done),
+            Until::Second if state.ahead.len() > 1 => return Poll::Ready(Step::Done),
+            Until::Headers | Until::End | Until::Second => {}
         }
         if self.end().is_some() {
             return Poll::Ready(Step::End);
         }
+        let all = state.receivers.join(cx.waker());
+        let cx = &mut Context::from_waker(all.as_ref().unwrap_or(cx.waker()));
         let state = &mut *state;
         let ended = loop {
             match &mut state.answer {
@@ -83,13 +106,23 @@ impl Call {
                     if self.end().is_some() {
                         return Poll::Ready(Step::End);
                     }
-                    if to_headers && matches!(state.answer, Answer::Body(..)) {
-                        return Poll::Ready(Step::Headers);
+                    if until == Until::Headers && matches!(state.answer, Answer::Body(..)) {
+                        return Poll::Ready(Step::Done);
                     }
                 }
                 Answer::Body(body, deframer) => {
                     match deframer.next() {
-                        Ok(Some(message)) => return Poll::Ready(Step::Message(message)),
+                        Ok(Some(message)) if until == Until::Message => {
+                            return Poll::Ready(Step::Message(message));
+                        }
+                        Ok(Some(message)) => {
+                            state.ahead.push_back(message);
+                            state.receivers.wake_all();
+                            if until == Until::Second && state.ahead.len() > 1 {
+                                return Poll::Ready(Step::Done);
+                            }
+                            continue;
+                        }
                         Ok(None) => {}
                         Err(status) => break Err(status),
                     }
@@ -174,11 +207,8 @@ impl Call {
 
     /// Waits for the headers; none where the call ends without.
     pub async fn wait_headers(&self) -> HeaderMap {
-        if self.0.headers.get().is_none()
-            && self.end().is_none()
-            && let Some(message) = self.advance(true).await
-        {
-            self.lock().ahead.push_front(message);
+        if self.0.headers.get().is_none() && self.end().is_none() {
+            self.advance(Until::Headers).await;
         }
         self.headers().cloned().unwrap_or_default()
     }
@@ -186,23 +216,7 @@ impl Call {
     /// Waits for the end of the call; messages that come meanwhile are kept, also where the wait is
     /// given up.
     pub async fn wait_end(&self) -> (Status, HeaderMap) {
-        let mut kept = Kept { call: self, messages: std::mem::take(&mut self.lock().ahead) };
-        while let Some(message) = self.recv().await {
-            kept.messages.push_back(message);
-        }
-        drop(kept);
+        self.advance(Until::End).await;
         self.end().cloned().unwrap_or_else(|| (Status::unknown("the call has no end"), HeaderMap::new()))
-    }
-}
-
-/// Messages that are put back when whoever looked past them is done.
-struct Kept<'a> {
-    call: &'a Call,
-    messages: VecDeque<Message>,
-}
-
-impl Drop for Kept<'_> {
-    fn drop(&mut self) {
-        self.call.lock().ahead = std::mem::take(&mut self.messages);
     }
 }

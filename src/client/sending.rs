@@ -130,6 +130,9 @@ impl Call {
         let limit = self.0.hub.config.options.retry_buffer;
         let mut state = self.lock();
         let state = &mut *state;
+        // Who only tries must not take the place of who waits.
+        let all = if on_reactor { state.senders.join(cx.waker()) } else { state.senders.waker() };
+        let cx = &mut Context::from_waker(all.as_ref().unwrap_or(cx.waker()));
         loop {
             if self.end().is_some() || self.0.killed.get().is_some() || state.half_closed {
                 return Poll::Ready(Sent::Closed);

@@ -20,10 +20,10 @@ use super::answer::{Answer, Refused};
 use super::body::{Body, BodyError};
 use super::inbox::lock;
 use super::stream::PeerAddr;
-use super::waiting::Waiting;
 use super::{Ground, counters::Counters, request};
 use crate::codec::{Encoding, Message};
 use crate::deadline::Deadline;
+use crate::waiting::Waiting;
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,7 +47,7 @@ struct Shared {
 #[derive(Default)]
 struct Arrived {
     calls: VecDeque<Incoming>,
-    waiting: Option<Waker>,
+    waiting: Vec<Waker>,
 }
 
 impl Inbox {
@@ -108,7 +108,7 @@ impl Inbox {
         self.len() == 0
     }
 
-    /// Ready when a call waits. One task may wait at a time.
+    /// Ready when a call waits. Several tasks may wait: all are woken, in the order in which they came to wait.
     pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_empty() {
             return Poll::Ready(());
@@ -118,9 +118,8 @@ impl Inbox {
         if !self.is_empty() {
             return Poll::Ready(());
         }
-        match &mut arrived.waiting {
-            Some(old) => old.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+        if !arrived.waiting.iter().any(|known| known.will_wake(cx.waker())) {
+            arrived.waiting.push(cx.waker().clone());
         }
         Poll::Pending
     }
@@ -142,11 +141,15 @@ impl Inbox {
         self.0.load.fetch_add(1, Ordering::Relaxed);
         arrived.calls.push_back(call);
         self.0.queued.fetch_add(1, Ordering::Release);
-        let waiting = arrived.waiting.take();
-        drop(arrived);
-        if let Some(waker) = waiting {
-            waker.wake();
+        if let [one] = &*arrived.waiting {
+            // Nearly always: the list keeps its memory.
+            one.wake_by_ref();
+            arrived.waiting.clear();
+            return Ok(());
         }
+        let waiting = std::mem::take(&mut arrived.waiting);
+        drop(arrived);
+        waiting.into_iter().for_each(Waker::wake);
         Ok(())
     }
 }

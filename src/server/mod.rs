@@ -39,7 +39,6 @@ mod request;
 mod router;
 pub(crate) mod stream;
 mod timers;
-mod waiting;
 
 use std::future::poll_fn;
 use std::io;

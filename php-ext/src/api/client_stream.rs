@@ -73,6 +73,9 @@ fn finish(call: Call<'_>) -> Result<Zval, Thrown> {
             this.stream.half_close()?;
             let core = this.stream.core()?.clone();
             let outcome = wait(&scheduler::scheduler()?, async move { core.response().await })?;
+            // Another fiber may have waited, too: the response was the first one's.
+            let first = this.outcome.borrow().clone();
+            let outcome = first.unwrap_or(outcome);
             this.outcome.replace(Some(outcome.clone()));
             outcome
         }
