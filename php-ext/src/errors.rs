@@ -137,7 +137,11 @@ pub(crate) fn warn_of(exception: Object<'_>) {
     // SAFETY: this is the thread that runs PHP, a format with one string; the exception is put back.
     unsafe {
         let pending = std::mem::replace(&mut (*ext_php_rs_executor_globals()).exception, ptr::null_mut());
-        zend::sys::zend_error(i32::try_from(ext_php_rs::ffi::E_WARNING).unwrap_or(2), c"%s".as_ptr(), text.as_ptr());
+        zend::sys::zend_error(
+            i32::try_from(ext_php_rs::ffi::E_WARNING).unwrap_or(2),
+            c"%s".as_ptr(),
+            text.as_ptr(),
+        );
         if zend::exception_pending()
             && let Ok(thrown) = Thrown::Pending.catch()
         {

@@ -119,7 +119,9 @@ pub(crate) fn hook() {
         if table.is_null() {
             return;
         }
-        let Some(entry) = zend_hash_str_find(table, NAME.as_ptr().cast(), NAME.len()).as_ref() else { return };
+        let Some(entry) = zend_hash_str_find(table, NAME.as_ptr().cast(), NAME.len()).as_ref() else {
+            return;
+        };
         let Some(function) = entry.value.func.as_mut() else { return };
         if u32::from(function.type_) == ZEND_INTERNAL_FUNCTION
             && let Some(handler) = function.internal_function.handler
@@ -393,7 +395,8 @@ impl Drop for StopSignals {
         STOPPING.store(0, SeqCst);
         for (signal, before) in &self.restore {
             let handled = usize::try_from(*signal).ok().and_then(|n| BEFORE.get(n));
-            let ours = installed(*signal).is_some_and(|now| now.sa_sigaction == on_signal as *const () as usize);
+            let ours =
+                installed(*signal).is_some_and(|now| now.sa_sigaction == on_signal as *const () as usize);
             // Where PHP code has installed a handler meanwhile, it stays.
             if ours && handled.is_some_and(|slot| slot.load(SeqCst) == 0) {
                 install(*signal, before);

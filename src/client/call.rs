@@ -32,8 +32,8 @@ use crate::codec::{Deframer, Message};
 use crate::deadline::Deadline;
 use crate::status;
 use crate::transport::connection::{Busy, Connection};
-use crate::waiting::Waiters;
 use crate::transport::flow::Receiver;
+use crate::waiting::Waiters;
 
 /// How a call with one response ended.
 #[derive(Debug, Clone)]

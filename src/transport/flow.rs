@@ -222,9 +222,8 @@ impl State {
         match head.kind {
             kind::DATA => return self.data(head, payload),
             kind::HEADERS if self.side == Side::Server && head.stream > self.last => {
-                if head.stream % 2 == 1 && head.stream <= self.until {
-                    self.open(head.stream, head.has(flag::END_STREAM));
-                }
+                let taken = head.stream % 2 == 1 && head.stream <= self.until;
+                taken.then(|| self.open(head.stream, head.has(flag::END_STREAM)));
             }
             kind::HEADERS if head.has(flag::END_STREAM) => self.end(head.stream),
             kind::RST_STREAM => self.end(head.stream),

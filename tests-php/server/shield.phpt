@@ -118,3 +118,4 @@ answered
 recorded detached goes on
 the other was cancelled
 0
+0

@@ -267,9 +267,8 @@ impl ClientCall {
                 begun.half_close();
             }
         };
-        let receiving = async move {
-            if wanted.any() { receive(call, wanted).await } else { Received::default() }
-        };
+        let receiving =
+            async move { if wanted.any() { receive(call, wanted).await } else { Received::default() } };
         let received = if signals::are_watched() {
             self.begin_all_the_same(&scheduler, begin)?;
             wait(&scheduler, receiving)?

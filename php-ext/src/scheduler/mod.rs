@@ -209,7 +209,8 @@ pub(crate) fn wait_for_task(
         && task.leads_to(strand)
     {
         return Err(errors::error(
-            "this wait can never end: the task waits for itself, alone or through others that wait for it".into(),
+            "this wait can never end: the task waits for itself, alone or through others that wait for it"
+                .into(),
         ));
     }
     match strand {
@@ -233,7 +234,9 @@ pub(crate) fn wait_for_task(
 /// each other's.
 fn is_sort(name: &[u8]) -> bool {
     matches!(name, b"usort" | b"uasort" | b"uksort" | b"array_walk" | b"array_walk_recursive")
-        || [&b"array_u"[..], b"array_diff_u", b"array_intersect_u"].iter().any(|start| name.starts_with(start))
+        || [&b"array_u"[..], b"array_diff_u", b"array_intersect_u"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 impl Strand {

@@ -106,7 +106,8 @@ impl Waits {
     /// A strand whose wait is for a task that has ended.
     pub(super) fn waits_for_ended(&self) -> Option<Rc<Strand>> {
         let list = self.list.borrow();
-        let ended = |strand: &&Rc<Strand>| strand.awaits.borrow().as_ref().is_some_and(|task| !task.is_usable());
+        let ended =
+            |strand: &&Rc<Strand>| strand.awaits.borrow().as_ref().is_some_and(|task| !task.is_usable());
         list.iter().flatten().map(|wait| &wait.strand).find(ended).map(Rc::clone)
     }
 

@@ -29,7 +29,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use viaduct::Status;
 use viaduct::reactor::fork::abandon;
-use viaduct::server::{Inbox, ListenError, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle};
+use viaduct::server::{
+    Inbox, ListenError, Listener, Router, Server as Core, ServerCall, ServerConfig, ServerHandle,
+};
 
 use self::handler::Handler;
 use crate::errors::{self, Thrown};
