@@ -21,7 +21,7 @@ $server->handle('/t.T/Unread', function (RequestStream $in, Context $context): s
         Viaduct\delay(0.01);
     }
     $bytes = 0;
-    foreach ($in as $message) {
+    while (($message = $in->receive()) !== null) {
         $bytes += strlen($message);
     }
     return (string) $bytes;
@@ -62,7 +62,7 @@ Viaduct\delay(0.5);
 $message = random_bytes(2_000_000);
 var_dump($channel->unary('/t.T/Echo', $message, timeout: patient(20)) === $message);
 touch($go);
-echo json_encode(array_count_values(Viaduct\await($uploads))), "\n";
+echo json_encode(array_count_values(Viaduct\await(...$uploads))), "\n";
 unlink($go);
 echo $server->stop(), "\n";
 ?>
