@@ -21,7 +21,7 @@ $server->handle('/t.T/Unread', function (RequestStream $in, Context $context): s
         Viaduct\delay(0.01);
     }
     $bytes = 0;
-    foreach ($in as $message) {
+    while (($message = $in->receive()) !== null) {
         $bytes += strlen($message);
     }
     return (string) $bytes;
