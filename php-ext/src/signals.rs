@@ -10,7 +10,8 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream as StdStream;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -20,8 +21,7 @@ use std::time::{Duration, Instant};
 use ext_php_rs::ffi::{ZEND_INTERNAL_FUNCTION, ext_php_rs_compiler_globals, zend_hash_str_find};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
-use tokio::io::Interest;
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::net::UnixStream;
 use viaduct::reactor::fork::{Bound, Tracked, generation};
 
 use crate::callable::Callable;
@@ -38,7 +38,7 @@ const SAME: Duration = Duration::from_secs(1);
 /// Signals are numbered from 1 to 64.
 const NUMBERS: usize = 65;
 
-/// The eventfd that our handler writes to; −1: nobody has waited yet.
+/// The socket that our handler writes to; −1: nobody has waited yet.
 static EVENT: AtomicI32 = AtomicI32::new(-1);
 /// The process that it belongs to. Not its `fork::generation`: a signal may reach a forked child before that is
 /// counted up there.
@@ -59,10 +59,11 @@ thread_local! {
     static READER: RefCell<Option<Bound<Reader>>> = const { RefCell::new(None) };
 }
 
-/// The eventfd on the reactor.
+/// A pair of sockets, whose other end our handler writes to.
 struct Reader {
-    _tracked: Tracked,
-    event: Arc<AsyncFd<OwnedFd>>,
+    _tracked: [Tracked; 2],
+    event: Arc<UnixStream>,
+    writer: StdStream,
 }
 
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -95,12 +96,12 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     }
     let event = EVENT.load(SeqCst);
     if event >= 0 && is_owner {
-        // SAFETY: both may be called in a signal handler; eight bytes that are there are written. A counter that is full
-        // wakes the thread, too.
+        // SAFETY: both may be called in a signal handler; one byte that is there is written. A socket that is full wakes
+        // the thread, too.
         unsafe {
             let errno = libc::__errno_location();
             let saved = *errno;
-            libc::write(event, ptr::from_ref(&1u64).cast(), 8);
+            libc::send(event, ptr::from_ref(&1u8).cast(), 1, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
             *errno = saved;
         }
     }
@@ -207,17 +208,19 @@ pub(crate) fn poll_seen(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-/// Empties the eventfd, and has the future woken at the next signal.
+/// Empties the socket, and has the future woken at the next signal.
 fn poll_event(cx: &mut Context<'_>) {
     with_event(|event| {
-        while let Poll::Ready(Ok(guard)) = event.poll_read_ready(cx) {
-            empty(guard);
+        while let Poll::Ready(Ok(())) = event.poll_read_ready(cx) {
+            if !empty(event) {
+                break;
+            }
         }
     });
 }
 
-/// The eventfd of this process; `None` where the system gives none: then handlers run when the wait is over.
-fn with_event<T>(then: impl FnOnce(&Arc<AsyncFd<OwnedFd>>) -> T) -> Option<T> {
+/// The socket of this process; `None` where the system gives none: then handlers run when the wait is over.
+fn with_event<T>(then: impl FnOnce(&Arc<UnixStream>) -> T) -> Option<T> {
     READER.with_borrow_mut(|reader| {
         if reader.as_ref().is_none_or(|reader| reader.get().is_none()) {
             let before = reader.replace(Bound::new(Reader::new().ok()?));
@@ -227,29 +230,28 @@ fn with_event<T>(then: impl FnOnce(&Arc<AsyncFd<OwnedFd>>) -> T) -> Option<T> {
     })
 }
 
-/// Takes what the eventfd has.
-fn empty(mut guard: AsyncFdReadyGuard<'_, OwnedFd>) {
-    let mut count = 0u64;
-    // SAFETY: reads eight bytes into a number that is there, from a descriptor of ours.
-    let read = unsafe { libc::read(guard.get_ref().as_raw_fd(), (&raw mut count).cast(), 8) };
-    if read < 0 && io::Error::last_os_error().kind() == ErrorKind::WouldBlock {
-        guard.clear_ready();
+/// Takes what the socket has. Whether there may be more to come.
+fn empty(event: &UnixStream) -> bool {
+    let mut bytes = [0; 64];
+    match event.try_read(&mut bytes) {
+        Ok(read) => read > 0,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
     }
 }
 
 /// Waits for a stop signal where the server's loop cannot, as PHP code does not come back to it.
-pub(crate) struct Watch(Option<Arc<AsyncFd<OwnedFd>>>);
+pub(crate) struct Watch(Option<Arc<UnixStream>>);
 
 impl Watch {
     /// Resolves once a signal has told the server to stop, which the loop has not seen yet. The loop sees it all the same.
     pub(crate) async fn told(&self) {
         while TOLD.load(SeqCst) == 0 {
-            match &self.0 {
-                Some(event) => match event.readable().await {
-                    Ok(guard) => empty(guard),
-                    Err(_) => std::future::pending().await,
-                },
-                None => std::future::pending().await,
+            let more = match &self.0 {
+                Some(event) => event.readable().await.is_ok() && empty(event),
+                None => false,
+            };
+            if !more {
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -257,29 +259,23 @@ impl Watch {
 
 impl Reader {
     fn new() -> io::Result<Self> {
-        // SAFETY: makes a descriptor, which nobody else has.
-        let event = unsafe {
-            let event = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
-            if event < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(event)
-        };
-        let tracked = Tracked::new(&event);
-        let event = Arc::new(AsyncFd::with_interest(event, Interest::READABLE)?);
+        let (reader, writer) = StdStream::pair()?;
+        reader.set_nonblocking(true)?;
+        let tracked = [Tracked::new(&reader), Tracked::new(&writer)];
+        let event = Arc::new(UnixStream::from_std(reader)?);
         OWNER.store(std::process::id().cast_signed(), SeqCst);
-        EVENT.store(event.as_raw_fd(), SeqCst);
-        Ok(Self { _tracked: tracked, event })
+        EVENT.store(writer.as_raw_fd(), SeqCst);
+        Ok(Self { _tracked: tracked, event, writer })
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let _ = EVENT.compare_exchange(self.event.as_raw_fd(), -1, SeqCst, SeqCst);
+        let _ = EVENT.compare_exchange(self.writer.as_raw_fd(), -1, SeqCst, SeqCst);
     }
 }
 
-/// Forgets the eventfd, before the reactor goes.
+/// Forgets the sockets, before the reactor goes.
 pub(crate) fn shutdown() {
     let reader = READER.take();
     drop(reader);

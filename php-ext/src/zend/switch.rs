@@ -75,7 +75,7 @@ impl Raw {
 
     fn status(self) -> u32 {
         // SAFETY: the object is held by whoever made this.
-        unsafe { (*self.0).context.status as u32 }
+        unsafe { (*self.0).context.status }
     }
 
     /// Whether it has ended.
@@ -190,7 +190,7 @@ impl Raw {
             // SAFETY: the context is suspended. The engine destroys no objects after a fatal error, so nobody goes there
             // again; the status says so to whoever asks.
             unsafe {
-                (*self.0).context.status = DEAD as _;
+                (*self.0).context.status = DEAD;
                 zend_fiber_destroy_context(&raw mut (*self.0).context);
             }
         }
