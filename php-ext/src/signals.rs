@@ -107,11 +107,8 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     }
 }
 
-/// Wraps `pcntl_signal()`, once it is there: in MINIT, and again where pcntl is loaded after us.
+/// Wraps `pcntl_signal()`, once it is there: in MINIT, and again where pcntl is loaded after us, or once more.
 pub(crate) fn hook() {
-    if PCNTL_SIGNAL.load(SeqCst) != 0 {
-        return;
-    }
     const NAME: &[u8] = b"pcntl_signal";
     // SAFETY: the table lives as long as the process, and what it holds are functions; a disabled one is not in it. The
     // pointer is written before PHP code runs, or by the thread that runs it.
@@ -126,6 +123,7 @@ pub(crate) fn hook() {
         let Some(function) = entry.value.func.as_mut() else { return };
         if u32::from(function.type_) == ZEND_INTERNAL_FUNCTION
             && let Some(handler) = function.internal_function.handler
+            && !ptr::fn_addr_eq(handler, pcntl_signal as unsafe extern "C" fn(*mut ExecuteData, *mut Zval))
         {
             PCNTL_SIGNAL.store(handler as usize, SeqCst);
             function.internal_function.handler = Some(pcntl_signal);
