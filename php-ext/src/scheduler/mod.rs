@@ -230,19 +230,19 @@ pub(crate) fn wait_for_task(
     }
 }
 
-/// The functions of PHP's that keep what they call in one place for the whole thread: two that wait inside would call
-/// each other's.
-fn is_sort(name: &[u8]) -> bool {
-    matches!(name, b"usort" | b"uasort" | b"uksort" | b"array_walk" | b"array_walk_recursive")
-        || [&b"array_u"[..], b"array_diff_u", b"array_intersect_u"]
-            .iter()
-            .any(|start| name.starts_with(start))
+/// The functions of PHP's that have one place for the whole thread, where two that wait inside would disturb each other: those
+/// that sort keep there what they call; the cycle collector (from PHP 8.4 on in a fiber) runs once at a time.
+fn is_exclusive(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"usort" | b"uasort" | b"uksort" | b"array_walk" | b"array_walk_recursive" | b"gc_destructor_fiber"
+    ) || [&b"array_u"[..], b"array_diff_u", b"array_intersect_u"].iter().any(|start| name.starts_with(start))
 }
 
 impl Strand {
     /// Whether the task, which runs now, may leave the thread to others.
     fn may_park(&self) -> bool {
-        !switch::is_blocked() && !self.fiber.raw().is_inside(is_sort)
+        !switch::is_blocked() && !self.fiber.raw().is_inside(is_exclusive)
     }
 }
 
