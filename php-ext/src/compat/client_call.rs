@@ -256,26 +256,16 @@ impl ClientCall {
         let call = self.link.core.prepare(self.method.clone(), whole, options);
         let live = Live { call: call.clone(), batch: OnceCell::new(), encoding: self.encoding(encoding) };
         let _ = self.live.set(Bound::new(live));
-        let begun = call.clone();
-        let begin = async move {
-            begun.begin().await;
-            if let Some(first) = first {
-                // Where it fails the status says why.
-                let _ = begun.in_time(begun.send(first)).await;
-            }
-            if close {
-                begun.half_close();
-            }
-        };
-        let receiving =
-            async move { if wanted.any() { receive(call, wanted).await } else { Received::default() } };
         let received = if signals::are_watched() {
-            self.begin_all_the_same(&scheduler, begin)?;
-            wait(&scheduler, receiving)?
+            let begun = call.clone();
+            self.begin_all_the_same(&scheduler, async move { begin(&begun, first, close).await })?;
+            wait(&scheduler, async move {
+                if wanted.any() { receive(call, wanted).await } else { Received::default() }
+            })?
         } else {
             wait(&scheduler, async move {
-                begin.await;
-                receiving.await
+                begin(&call, first, close).await;
+                if wanted.any() { receive(call, wanted).await } else { Received::default() }
             })?
         };
         if !wanted.any() {
@@ -415,6 +405,18 @@ impl Drop for Live {
     fn drop(&mut self) {
         // Nobody will read the rest; a task that still sends for the call must not keep it.
         self.call.cancel();
+    }
+}
+
+/// Begins a call, with the message and the half-close that its first batch has.
+async fn begin(call: &Core, first: Option<Bytes>, close: bool) {
+    call.begin().await;
+    if let Some(first) = first {
+        // Where it fails the status says why.
+        let _ = call.in_time(call.send(first)).await;
+    }
+    if close {
+        call.half_close();
     }
 }
 
