@@ -222,8 +222,7 @@ impl State {
         match head.kind {
             kind::DATA => return self.data(head, payload),
             kind::HEADERS if self.side == Side::Server && head.stream > self.last => {
-                let taken = head.stream % 2 == 1 && head.stream <= self.until;
-                taken.then(|| self.open(head.stream, head.has(flag::END_STREAM)));
+                self.accept(head);
             }
             kind::HEADERS if head.has(flag::END_STREAM) => self.end(head.stream),
             kind::RST_STREAM => self.end(head.stream),
@@ -322,6 +321,13 @@ impl State {
         match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             None => self.waker = Some(cx.waker().clone()),
+        }
+    }
+
+    /// A client opens a stream. h2 refuses even numbers, and ignores what is behind its GOAWAY.
+    fn accept(&mut self, head: &Head) {
+        if head.stream % 2 == 1 && head.stream <= self.until {
+            self.open(head.stream, head.has(flag::END_STREAM));
         }
     }
 
