@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::Encoding;
-use crate::transport::flow::{DEFAULT_WINDOW, MAX_WINDOW, Windows};
+use crate::transport::flow::{BASE_WINDOW, MAX_WINDOW, Windows};
 
 /// How a server behaves. Every field has a default that serves; change what you must.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Default for ServerConfig {
             max_connection_age_grace: None,
             handshake_timeout: Duration::from_secs(10),
             encoding: Encoding::Identity,
-            stream_window: DEFAULT_WINDOW,
+            stream_window: BASE_WINDOW,
             window_budget: 32 << 20,
             send_buffer: 256 << 10,
         }

@@ -16,12 +16,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
-use super::flow::{DEFAULT_WINDOW, Flow, MAX_WINDOW, Side, Windows};
+use super::flow::{BASE_WINDOW, Flow, MAX_WINDOW, Side, Windows};
 use super::wire::{Complaint, Flusher, Wire, wire};
 use crate::status;
 
 /// What a stream may send us before we have taken any of it, and what all may beyond that where they are read.
-const WINDOWS: Windows = Windows { base: DEFAULT_WINDOW, budget: 64 << 20 };
+const WINDOWS: Windows = Windows { base: BASE_WINDOW, budget: 64 << 20 };
 /// The frames we take: fewer reads for large messages.
 const MAX_FRAME: u32 = 64 * 1024;
 

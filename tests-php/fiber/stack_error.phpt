@@ -36,7 +36,7 @@ foreach (['48K', '255K'] as $size) {
         // Without fibers nothing is refused.
         "delay(0.001); say('main'); \$server = new Server(new ServerOptions(concurrency: 1)); \$server->listen('http://127.0.0.1:0'); \$server->stop(); \$server->run(); say('served');",
     ] as $code) {
-        $process = ServerProcess::start($code, ['fiber.stack_size' => $size], serves: false);
+        $process = ServerProcess::start($code, ['fiber.stack_size' => $size, 'zend.max_allowed_stack_size' => '-1'], serves: false);
         echo $process->wait(), ' ', $process->rest(), $process->errors(), $process->log();
     }
 }
