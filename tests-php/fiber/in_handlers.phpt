@@ -14,7 +14,7 @@ $server->handle('/fi.A/Echo', fn(string $in): string => $in);
 $server->handle('/fi.A/Tasks', function (string $in): string {
     $log = [];
     $tasks = [];
-    foreach ([0.03, 0.01, 0.02] as $n => $seconds) {
+    foreach ([0.6, 0.2, 0.4] as $n => $seconds) {
         $tasks[] = async(function (string $name) use (&$log, $seconds) { $log[] = "$name begins"; delay($seconds); $log[] = "$name ends"; return strtoupper($name); }, "t$n");
     }
     return implode(' ', await(...$tasks)) . ' ' . json_encode($log);
