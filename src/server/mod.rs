@@ -157,7 +157,7 @@ async fn accept(mut member: Membership, acceptor: Acceptor, tls: Option<ServerTl
             }
         }
     }
-    // Clients that are connected already are told to go away, not cut.
+    // GOAWAY is sent to clients that are connected already; they are not cut.
     match acceptor.close() {
         Ok(rest) => rest.into_iter().for_each(take),
         Err(error) => tracing::warn!(%error, "connections that had come in were cut"),
