@@ -50,7 +50,7 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 /// Bits of the signals that make the running server drain, and of those that have come.
 static STOPPING: AtomicU64 = AtomicU64::new(0);
 static TOLD: AtomicU64 = AtomicU64::new(0);
-/// PHP's handlers, by signal number; 0: there is none.
+/// PHP's handlers, by signal number; 0: PHP has no handler.
 static BEFORE: [AtomicUsize; NUMBERS] = [const { AtomicUsize::new(0) }; NUMBERS];
 /// PHP's `pcntl_signal()`, once it has been wrapped.
 static PCNTL_SIGNAL: AtomicUsize = AtomicUsize::new(0);
@@ -330,7 +330,8 @@ impl StopSignals {
     pub(crate) fn catch() -> Result<Self, Thrown> {
         hook();
         let ask = Callable::new(&string(b"pcntl_signal_get_handler"));
-        let mut restore = Vec::new();
+        // Dropped where PHP throws, which restores what has been changed by then.
+        let mut caught = Self { restore: Vec::new(), first: Cell::new(None), generation: generation() };
         TOLD.store(0, SeqCst);
         for signal in STOP {
             if let Some(ask) = &ask {
@@ -353,10 +354,10 @@ impl StopSignals {
             ours.sa_sigaction = on_signal as *const () as usize;
             ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
             if install(signal, &ours) {
-                restore.push((signal, before));
+                caught.restore.push((signal, before));
             }
         }
-        Ok(Self { restore, first: Cell::new(None), generation: generation() })
+        Ok(caught)
     }
 
     /// For a task that waits beside the loop. To be called on the reactor.

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many were.
 static RELEASED: AtomicU64 = AtomicU64::new(0);
 
-/// The generation of the process in which a thread waits, plus one; 0 where there is none.
+/// The generation of the process in which a thread waits, plus one; 0 while no thread waits.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
 /// Something large. It must be dropped after what it stands for.

@@ -16,7 +16,7 @@ final class SilentDns
     {
     }
 
-    /** Why there is none here; null where there is one. */
+    /** Why this machine cannot run one; null where it can. */
     public static function missing(): ?string
     {
         if (underValgrind()) {

@@ -6,7 +6,7 @@
 //! is believed only as far as it makes sense: the worst outcome is a wrong place, or none.
 //!
 //! A compiled or optimized function writes down how far it is only where it calls something or may throw: the line is that
-//! of the last such place, or where there is none, the line where the function begins.
+//! of the last such place, or, without such a place, the first line of the function.
 
 use std::mem::{MaybeUninit, offset_of};
 use std::os::unix::fs::FileExt as _;
@@ -98,7 +98,7 @@ impl Observed {
     }
 }
 
-/// The line of an instruction; that where the function begins where the instruction is none of the function's.
+/// The line of an instruction; the first line of the function where the instruction belongs to another function.
 fn line(function: usize, opline: usize) -> Option<u32> {
     let first: usize = read(function + offset_of!(_zend_op_array, opcodes))?;
     let count: u32 = read(function + offset_of!(_zend_op_array, last))?;
