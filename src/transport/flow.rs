@@ -10,6 +10,9 @@
 //!   of. What streams have above the base window is charged to the connection's budget. One stream gets no more than
 //!   a quarter of what the others leave of that, so there is always something left. A stream that is read never has
 //!   less than the base window.
+//! - Where the streams before it have needed more than the base window, a stream is lent that measured window as soon as
+//!   it opens, and need not wait for it half way. What streams are lent that nobody has read yet is a quarter of the
+//!   budget at most. (1,000 messages of 100 bytes on a stream: 1.16 of the time without that.)
 //!
 //! So a connection holds at most streams × base window + budget of bytes that nobody has read.
 //!
@@ -17,6 +20,7 @@
 //! bytes that come until it is acknowledged are counted. A connection with small messages only sends none.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -40,6 +44,12 @@ pub(crate) const BASE_WINDOW: u32 = 70_000;
 
 /// What a stream is charged at most for its window above the base.
 const MOST: u64 = 16 << 20;
+
+/// What streams that nobody reads yet are lent together: this part of the budget.
+const LENT: u64 = 4;
+
+/// After so many streams in a row for which the base window was enough, no stream is lent more.
+const SHORT: u8 = 8;
 
 /// A consumer's bytes are counted here in steps of this many: small messages cost no lock.
 const STEP: usize = 8 * 1024;
@@ -87,8 +97,12 @@ pub(super) struct State {
     last: u32,
     /// h2 ignores streams above this: it has sent GOAWAY.
     until: u32,
-    /// What all streams are charged.
+    /// What all streams are charged, and what of that those are that nobody has read yet.
     used: u64,
+    lent: u64,
+    /// How many streams that open now are lent a window; and the bytes and frames that the last one had which needed it.
+    lending: u8,
+    usual: (u32, u32),
     /// The window of a stream that is read.
     estimate: u64,
     /// Whether the peer knows our SETTINGS. Until then h2 holds it to the default window, and what h2 gives is all.
@@ -112,6 +126,8 @@ struct Stream {
     update: u32,
     /// What the stream is charged for its window above the base.
     charged: u64,
+    /// The bytes that came.
+    came: u32,
     /// The bytes and DATA frames that came lately.
     bytes: u32,
     frames: u32,
@@ -121,6 +137,32 @@ struct Stream {
     ended: bool,
     /// Nobody will take what comes.
     abandoned: bool,
+}
+
+/// DATA frames of one stream, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    stream: u32,
+    bytes: u32,
+    frames: u32,
+}
+
+impl Run {
+    /// Takes a frame that goes on with the run.
+    #[inline]
+    pub(super) fn take(&mut self, head: &Head) -> bool {
+        if head.kind != kind::DATA || head.flags != 0 || head.stream != self.stream {
+            return false;
+        }
+        self.bytes = self.bytes.saturating_add(head.length);
+        self.frames += 1;
+        true
+    }
+
+    /// The run that may begin behind this frame.
+    pub(super) fn behind(head: &Head) -> Self {
+        Self { stream: head.stream, ..Self::default() }
+    }
 }
 
 /// Streams' numbers, spread over a table.
@@ -174,6 +216,9 @@ impl Flow {
             last: 0,
             until: MAX_WINDOW,
             used: 0,
+            lent: 0,
+            lending: 0,
+            usual: (0, 0),
             estimate: base.into(),
             settled: false,
             due: Vec::new(),
@@ -224,7 +269,7 @@ impl State {
     /// The peer's frame passes. `payload` is its beginning.
     pub(super) fn received(&mut self, head: &Head, payload: &[u8]) -> Judgement {
         match head.kind {
-            kind::DATA => return self.data(head, payload),
+            kind::DATA => return self.data(head, 1, payload),
             kind::HEADERS if self.side == Side::Server && head.stream > self.last => {
                 self.accept(head);
             }
@@ -235,6 +280,7 @@ impl State {
                 let read: Vec<u32> =
                     self.streams.iter().filter(|(_, stream)| stream.is_read).map(|(id, _)| *id).collect();
                 for id in read {
+                    self.change(id, |_| {});
                     self.refill(id, 0);
                 }
             }
@@ -247,6 +293,15 @@ impl State {
             _ => {}
         }
         Judgement::Pass
+    }
+
+    /// DATA frames of one stream without flags pass, one behind the other.
+    pub(super) fn received_run(&mut self, run: &Run) -> Judgement {
+        let Run { stream, bytes, frames } = *run;
+        if frames == 0 {
+            return Judgement::Pass;
+        }
+        self.data(&Head { length: bytes, kind: kind::DATA, flags: 0, stream }, frames, &[])
     }
 
     /// Whether a PING of ours is not acknowledged.
@@ -339,10 +394,33 @@ impl State {
         self.last = id;
         if !ended {
             self.streams.insert(id, Stream { left: self.base, ..Stream::default() });
+            if self.lending > 0 {
+                self.lend(id);
+            }
         }
     }
 
-    fn data(&mut self, head: &Head, payload: &[u8]) -> Judgement {
+    /// Gives a stream the measured window before anything has come.
+    fn lend(&mut self, id: u32) {
+        let lendable = (self.budget / LENT).saturating_sub(self.lent);
+        let free = self.budget.saturating_sub(self.used);
+        let (bytes, frames) = self.usual;
+        let affordable = Stream { bytes, frames, ..Stream::default() }.afford(lendable.min(free) / 4);
+        let more = affordable.min(self.estimate - u64::from(self.base));
+        if !self.settled || more < u64::from(self.base / 2) {
+            return;
+        }
+        let more = u32::try_from(more).unwrap_or(0);
+        self.due.push(id);
+        self.change(id, |stream| {
+            (stream.bytes, stream.frames) = (bytes, frames);
+            stream.left += more;
+            stream.update = more;
+        });
+    }
+
+    /// As many `frames` of DATA pass, of the length in `head` together.
+    fn data(&mut self, head: &Head, frames: u32, payload: &[u8]) -> Judgement {
         self.probe.sample = self.probe.sample.saturating_add(head.length.into());
         // Those of streams that have ended on this side are ignored by h2.
         let Some(stream) = self.streams.get_mut(&head.stream).filter(|stream| !stream.ended) else {
@@ -362,8 +440,9 @@ impl State {
         if !stream.abandoned {
             stream.unread += head.length - padding;
         }
+        stream.came = stream.came.saturating_add(head.length);
         stream.bytes = stream.bytes.saturating_add(head.length);
-        stream.frames += 1;
+        stream.frames += frames;
         if stream.frames >= 1 << 16 {
             stream.bytes /= 2;
             stream.frames /= 2;
@@ -374,6 +453,7 @@ impl State {
         if head.has(flag::END_STREAM) {
             self.end(head.stream);
         } else if padding > 0 {
+            self.change(head.stream, |_| {});
             self.refill(head.stream, 0);
         }
         Judgement::Pass
@@ -381,41 +461,50 @@ impl State {
 
     /// No more comes on a stream.
     fn end(&mut self, id: u32) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        stream.ended = true;
-        stream.left = 0;
-        self.settle(id);
+        let Some(stream) = self.streams.get(&id) else { return };
+        if stream.came <= self.base {
+            self.lending = self.lending.saturating_sub(1);
+        } else if stream.is_read {
+            self.lending = SHORT;
+            // Of little weight beside what the next stream brings.
+            let less = stream.frames.checked_ilog2().unwrap_or(0).saturating_sub(4);
+            self.usual = (stream.bytes >> less, stream.frames >> less);
+        }
+        self.change(id, |stream| {
+            stream.ended = true;
+            stream.left = 0;
+        });
     }
 
-    /// Charges a stream anew; one that has ended is forgotten once it holds no more than the base window.
-    fn settle(&mut self, id: u32) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+    /// Changes a stream and charges it anew; one that has ended is forgotten once it holds no more than the base window.
+    fn change(&mut self, id: u32, how: impl FnOnce(&mut Stream)) {
+        let Entry::Occupied(mut entry) = self.streams.entry(id) else { return };
+        let stream = entry.get_mut();
         self.used -= stream.charged;
+        self.lent -= stream.lent();
+        how(stream);
         stream.charged = stream.cost(self.base);
         self.used += stream.charged;
+        self.lent += stream.lent();
         if stream.ended && stream.charged == 0 {
-            self.streams.remove(&id);
+            entry.remove();
         }
     }
 
     fn consumed(&mut self, id: u32, taken: usize, missing: u64) -> Option<Waker> {
-        let stream = self.streams.get_mut(&id)?;
-        stream.unread = stream.unread.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
-        stream.is_read = true;
-        if stream.ended {
-            self.settle(id);
-            return None;
-        }
         let idle = self.due.is_empty();
+        self.change(id, |stream| {
+            stream.unread = stream.unread.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
+            stream.is_read = true;
+        });
         self.refill(id, missing);
         let wanted = idle && !self.due.is_empty() && !self.in_turn;
         self.waker.as_ref().filter(|_| wanted).cloned()
     }
 
-    /// Opens a stream's window where it is worth a frame.
+    /// Opens a stream's window where it is worth a frame. The stream is charged for what it has.
     fn refill(&mut self, id: u32, missing: u64) {
-        self.settle(id);
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get(&id) else { return };
         if !self.settled || stream.abandoned || stream.ended {
             return;
         }
@@ -438,18 +527,18 @@ impl State {
         if stream.update == 0 {
             self.due.push(id);
         }
-        stream.left += more;
-        stream.update = stream.update.saturating_add(more).min(MAX_WINDOW);
-        self.settle(id);
+        self.change(id, |stream| {
+            stream.left += more;
+            stream.update = stream.update.saturating_add(more).min(MAX_WINDOW);
+        });
     }
 
     /// Nobody takes what comes on a stream any more; h2 drops it.
     fn abandoned(&mut self, id: u32) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        self.change(id, |stream| {
             stream.abandoned = true;
             stream.unread = 0;
-            self.settle(id);
-        }
+        });
     }
 }
 
@@ -461,9 +550,15 @@ impl Stream {
         }
         let above = (u64::from(self.left) + u64::from(self.unread)).saturating_sub(base.into());
         match u64::from(self.bytes) {
+            _ if above == 0 => 0,
             0 => above,
             bytes => above + above * FRAME * u64::from(self.frames) / bytes,
         }
+    }
+
+    /// What it is charged before it is read.
+    fn lent(&self) -> u64 {
+        if self.is_read { 0 } else { self.charged }
     }
 
     /// How large a window above the base `charge` pays for.
@@ -656,6 +751,7 @@ mod tests {
             let sum: u64 = self.streams.values().map(above).sum();
             let charged: u64 = self.streams.values().map(|s| s.charged).sum();
             assert_eq!(self.used, charged);
+            assert_eq!(self.lent, self.streams.values().map(Stream::lent).sum::<u64>());
             assert!(sum <= self.budget, "{sum} of {}", self.budget);
         }
     }
@@ -758,6 +854,63 @@ mod tests {
         let given: u32 = state.told().iter().map(|(_, more)| more).sum();
         assert!((BASE / 2..=BASE).contains(&given), "{given}");
         assert_eq!(state.used, 0);
+    }
+
+    #[test]
+    fn streams_are_lent_what_those_before_them_needed() {
+        let flow = flow(32 << 20);
+        let mut state = flow.lock();
+        state.estimate = 1 << 20;
+        let mut id = 1;
+        // A stream that comes in frames of `size` as far as its window goes, and how much that was before it was read.
+        let mut stream = |state: &mut State, length: u32, size: u32| {
+            state.take(kind::HEADERS, 0, id, 10);
+            let window = state.streams[&id].left;
+            assert_eq!(state.told(), Vec::from_iter((window > BASE).then(|| (id, window - BASE))));
+            let mut left = length;
+            while left > 0 {
+                let came = size.min(left).min(state.streams[&id].left);
+                state.take(kind::DATA, 0, id, came);
+                state.consumed(id, came as usize, 0);
+                left -= came;
+            }
+            state.take(kind::DATA, flag::END_STREAM, id, 0);
+            state.told();
+            state.check();
+            id += 2;
+            window
+        };
+        assert_eq!(stream(&mut state, BASE, 16_384), BASE);
+        assert_eq!(stream(&mut state, BASE + 1, 16_384), BASE);
+        let lent = stream(&mut state, 100, 100);
+        assert!(lent == 1 << 20, "{lent}");
+        // The habit goes after some short ones, or with the first long one.
+        let windows: Vec<_> = (0..SHORT).map(|_| stream(&mut state, 100, 100)).collect();
+        assert_eq!(windows.iter().filter(|w| **w > BASE).count(), usize::from(SHORT) - 1, "{windows:?}");
+        assert_eq!(stream(&mut state, 2 * BASE, 1), BASE);
+        let small = stream(&mut state, 0, 1);
+        assert!((BASE..lent / 10).contains(&small), "{small}: frames of one byte cost more");
+        stream(&mut state, 2 * BASE, 16_384);
+
+        // Those that nobody reads get a quarter of the budget.
+        let mut windows = Vec::new();
+        for n in 0..200 {
+            let id = id + 2 * n;
+            state.take(kind::HEADERS, 0, id, 10);
+            windows.push(state.streams[&id].left);
+            while state.streams[&id].left > 0 {
+                let most = state.streams[&id].left.min(16_384);
+                state.take(kind::DATA, 0, id, most);
+            }
+            state.check();
+        }
+        let above: u32 = windows.iter().map(|w| w - BASE).sum();
+        assert!(windows[0] == 1 << 20 && windows[199] == BASE && above < 8 << 20, "{windows:?}");
+        for n in 0..200 {
+            state.take(kind::RST_STREAM, 0, id + 2 * n, 4);
+            state.abandoned(id + 2 * n);
+        }
+        assert_eq!((state.used, state.lent, state.streams.len()), (0, 0, 0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::flow::{Flow, Judgement, PING, Side, Verdict};
+use super::flow::{Flow, Judgement, PING, Run, Side, Verdict};
 use super::frames::{Frames, HEAD, flag, kind};
 use crate::error::quote;
 use crate::tls;
@@ -170,10 +170,19 @@ impl<S> Inner<S> {
         let mut flow = flow.lock();
         flow.begin_turn();
         let mut at = 0;
+        let mut run = Run::default();
+        let mut broken = None;
         while let Some(begun) = received.frames.next(bytes, &mut at) {
             let head = begun.head;
             received.gone |= std::mem::replace(&mut received.going, head.kind == kind::GOAWAY);
-            match flow.received(&head, received.frames.payload(&begun)) {
+            if run.take(&head) {
+                continue;
+            }
+            let mut judgement = flow.received_run(&std::mem::replace(&mut run, Run::behind(&head)));
+            if judgement == Judgement::Pass {
+                judgement = flow.received(&head, received.frames.payload(&begun));
+            }
+            match judgement {
                 Judgement::Pass => {
                     if head.kind == kind::PING && head.has(flag::ACK) {
                         sent.pings = sent.pings.saturating_sub(1);
@@ -186,12 +195,19 @@ impl<S> Inner<S> {
                     }
                 }
                 Judgement::Broken(why) => {
-                    if sent.is_between() {
-                        flow.write_broken(out);
-                    }
-                    return Err(why);
+                    broken = Some(why);
+                    break;
                 }
             }
+        }
+        if let Judgement::Broken(why) = flow.received_run(&run) {
+            broken.get_or_insert(why);
+        }
+        if let Some(why) = broken {
+            if sent.is_between() {
+                flow.write_broken(out);
+            }
+            return Err(why);
         }
         if received.frames.is_between() {
             received.gone |= std::mem::take(&mut received.going);
