@@ -33,6 +33,11 @@ $short = fn(callable $use) => outcome(function () use ($use) {
     }
 });
 
+// The sockets that a program has which takes a child's place; the test may have been given some.
+$scratch = scratch();
+$sockets = fn(string $to) => pcntl_exec('/bin/sh', ['-c', "ls -l /proc/self/fd | grep -c socket > $scratch/$to; exit 6"]);
+child('exec before all', fn() => $sockets('before'));
+
 $server = ServerProcess::start(<<<'PHP'
 $server->handle('/in.A/Echo', fn(string $in): string => $in);
 $server->handle('/in.A/Slow', function (string $in): string { delay((float) $in); return 'slow'; });
@@ -82,7 +87,8 @@ child('fork of a fork', function () use ($channel) {
     echo 'grandchild ', $status, "\n", $channel->unary('/in.A/Echo', 'child again', timeout: 10), "\n";
 });
 child('exec', function () { pcntl_exec('/bin/sh', ['-c', 'exit 5']); });
-child('exec after a call', function () use ($channel) { $channel->unary('/in.A/Echo', '', timeout: 10); pcntl_exec('/bin/sh', ['-c', 'ls -l /proc/self/fd | grep -c socket; exit 6']); });
+child('exec after a call', function () use ($channel, $sockets) { $channel->unary('/in.A/Echo', '', timeout: 10); $sockets('after'); });
+echo file_get_contents("$scratch/after") - file_get_contents("$scratch/before"), " more sockets\n";
 child('killed', function () use ($channel) { posix_kill(posix_getpid(), SIGKILL); });
 child('with a task that waits', function () { $task = Viaduct\async(fn() => Viaduct\delay(30)); });
 $task = Viaduct\async(function () use ($channel) { Viaduct\delay(0.5); return $channel->unary('/in.A/Echo', 'task'); });
@@ -103,6 +109,7 @@ outcome(fn() => $chat->receive());
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
 --EXPECT--
+exec before all: exit 6
 never uses it: exit 0
 only destroys: exit 0
 closes: exit 0
@@ -127,8 +134,8 @@ grandchild 0
 child again
 fork of a fork: exit 0
 exec: exit 5
-2
 exec after a call: exit 6
+0 more sockets
 killed: signal 9
 with a task that waits: exit 0
 inherits a task that waits: exit 0
