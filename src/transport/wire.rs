@@ -376,7 +376,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             ready!(inner.poll_drain(cx))?;
         }
         let length = bufs.iter().map(|b| b.len()).sum();
-        inner.out.reserve(length);
+        if inner.out.capacity() - inner.out.len() < length {
+            // What becomes long gets all its room at once: to grow step by step copies it each time.
+            inner.out.reserve(if inner.out.len() + length > KEEP { FULL + length } else { length });
+        }
         for buf in bufs {
             inner.take(buf);
         }
