@@ -46,7 +46,7 @@ test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (r
 check-zts: ## Check that the extension compiles for a thread-safe PHP; nothing is run (not part of CI)
 	@scripts/check-zts
 
-bench: setup build ## Measure beside bare h2 and tonic (BENCH_PEER=grpc.so: another extension, too); prints ratios
+bench: setup build ## Measure beside bare h2 and tonic (BENCH_BEFORE=grpc.so: an earlier build, BENCH_PEER=grpc.so: another extension); prints ratios
 	@scripts/bench
 
 bench-proxy: setup ## Measure the proxy beside nginx, HAProxy and Envoy, which it installs; prints ratios (not part of CI)
