@@ -61,11 +61,12 @@ foreach ([['Spin', 256], ['Lock', 256], ['Task', 256], ['Fiber', 256], ['Stop', 
     $calls[] = $channel->start("/bd.A/$method", '', timeout: 60);
     Viaduct\delay(0);
     echo $server->line(), "\n";
-    // It waits for its turn, which does not come.
-    $calls[] = $other->start('/bd.A/Wait', 'queued', timeout: 60);
-    Viaduct\delay(0.05);
     $started = microtime(true);
     if ($method !== 'Stop') {
+        // It waits for its turn, which does not come. The next one the engine answers by itself: then it has seen both.
+        $calls[] = $other->start('/bd.A/Wait', 'queued', timeout: 60);
+        outcome(fn() => $other->unary('/bd.A/None', '', timeout: 60));
+        $started = microtime(true);
         $server->send(SIGTERM);
     }
     foreach ($calls as $call) {
@@ -112,6 +113,7 @@ echo ending($call), "\n", $server->wait(10), ' ', $server->rest(), preg_replace(
 --- Spin, concurrency 256
 waits
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
@@ -120,6 +122,7 @@ Unavailable: the server process is ending; no handler has run
 --- Lock, concurrency 256
 waits
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
@@ -128,6 +131,7 @@ Unavailable: the server process is ending; no handler has run
 --- Task, concurrency 256
 waits
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
@@ -136,6 +140,7 @@ Unavailable: the server process is ending; no handler has run
 --- Fiber, concurrency 256
 waits
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
@@ -146,17 +151,18 @@ waits
 busy
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server stops, and the call did not end within its drainTimeout
-Unavailable: the server process is ending; no handler has run
 1 
 [time] viaduct: the handler of /bd.A/Stop (script.php:15) has not come back 0.2 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
 --- Spin, concurrency 1
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
 1 
 [time] viaduct: the handler of /bd.A/Spin (script.php:11) has not come back 0.2 s after the server was told to stop (drainTimeout), and has blocked all others for N s; it is at script.php:N in spin(). The process ends with exit code 1.
 --- Lock, concurrency 1
 busy
+Viaduct\RpcException Unimplemented: unknown method None of service bd.A
 Unavailable: the server stops, and the call did not end within its drainTimeout
 Unavailable: the server process is ending; no handler has run
 1 
