@@ -3,7 +3,7 @@
 // What the scripts of ServerProcess begin with.
 
 require __DIR__ . '/messages.php';
-require __DIR__ . '/patience.php';
+require_once __DIR__ . '/patience.php';
 
 /** Listens and serves until the end. */
 function serve(Viaduct\Server $server, string ...$addresses): void

@@ -1,9 +1,11 @@
 <?php
 
+require_once __DIR__ . '/patience.php';
+
 // A test that hangs ends before run-tests gives it up (60 s; 600 s under valgrind), which leaves the process and its
 // children behind.
 if (function_exists('pcntl_alarm')) {
-    pcntl_alarm(getenv('USE_ZEND_ALLOC') === '0' ? 590 : 58);
+    pcntl_alarm(underValgrind() ? 590 : 58);
 }
 
 /** A child process that is asked in lines and answers in lines. Ends with the script, by its id. Nothing waits for ever. */
@@ -44,7 +46,7 @@ class Process
     /** The next line without its end. */
     public function line(): string
     {
-        $end = microtime(true) + self::PATIENCE;
+        $end = microtime(true) + patient(self::PATIENCE);
         while (($at = strpos($this->buffer, "\n")) === false) {
             $left = $end - microtime(true);
             if ($left <= 0) {
