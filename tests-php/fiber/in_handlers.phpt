@@ -23,7 +23,7 @@ $server->handle('/fi.A/Nested', function (string $in): string {
     $deep = function (int $n) use (&$deep): int { delay(0); return $n === 0 ? 0 : 1 + await(async($deep, $n - 1))[0]; };
     return (string) $deep(50);
 });
-$server->handle('/fi.A/Static', function (string $in): string { static $n = 0; $mine = ++$n; delay(0.01); return $mine === (int) $n ? 'alone' : 'shared'; });
+$server->handle('/fi.A/Static', function (string $in): string { static $n = 0; $mine = ++$n; do delay(0.001); while ($n < (int) $in); return $mine === $n ? 'alone' : 'shared'; });
 $server->handle('/fi.A/Generator', function (string $in): iterable {
     $inner = function () { for ($i = 0; $i < 3; $i++) { delay(0.001); yield "i$i"; } return 'r'; };
     $result = yield from $inner();
@@ -127,7 +127,7 @@ foreach ([256, 1] as $concurrency) {
         return $all;
     });
     echo 'Static: ';
-    outcome(fn() => array_count_values(Viaduct\await(...array_map(fn() => $channel->start('/fi.A/Static', ''), range(1, 3)))));
+    outcome(fn() => array_count_values(Viaduct\await(...array_map(fn() => $channel->start('/fi.A/Static', $concurrency > 1 ? '3' : '1', timeout: 20), range(1, 3)))));
     echo 'Gc: ';
     $waiting = array_map(fn() => $channel->start('/fi.A/Gc', '0.1', timeout: 20), range(1, $concurrency > 1 ? 20 : 2));
     $collecting = array_map(fn() => $channel->start('/fi.A/Collect', '', timeout: 20), range(1, 5));

@@ -7,14 +7,14 @@ posix
 <?php
 require __DIR__ . '/../support/server.php';
 
-const N = 1000;
+define('N', underValgrind() ? 200 : 1000);
 $go = scratch() . '/go';
 $back = ServerProcess::start(<<<'PHP'
 $server = new Server(new ServerOptions(concurrency: 2000, maxConcurrentStreams: 2000));
 $waiting = 0;
 $server->handle('/ba.A/Wait', function (string $in) use (&$waiting): string {
     if (++$waiting === (int) $in) say("$waiting wait");
-    while (!is_file($GLOBALS['argv'][1])) delay(0.05);
+    while (!is_file($GLOBALS['argv'][1])) delay(0.2);
     return 'back';
 });
 serve($server);
@@ -29,18 +29,18 @@ $channel = new Viaduct\Channel($front->address);
 $calls = array_map(fn() => $channel->start('/fr.A/Wait', (string) N), range(1, N));
 Viaduct\delay(0);
 eventually(function () use ($back) { Viaduct\delay(0.01); return $back->rest() !== ''; }, 30);
-echo $back->line(), "\n";
+echo str_replace((string) N, 'all', $back->line()), "\n";
 var_dump($front->threads() < 3, $back->threads() < 3, count(glob('/proc/self/task/*')) < 3);
 echo count(array_filter($calls, fn($call) => $call->done())), " done\n";
 touch($go);
-echo json_encode(array_count_values(Viaduct\await(...$calls))), "\n";
+echo str_replace((string) N, 'all', json_encode(array_count_values(Viaduct\await(...$calls)))), "\n";
 echo $front->stop(), $back->stop(), "\n", $front->errors(), $front->log(), $back->errors(), $back->log();
 ?>
 --EXPECT--
-1000 wait
+all wait
 bool(true)
 bool(true)
 bool(true)
 0 done
-{"back and front":1000}
+{"back and front":all}
 00
