@@ -153,15 +153,15 @@ final class ServerProcess
         return $this->code ?? -1;
     }
 
-    /** Sends a signal again and again, as an impatient user does, until the end: the exit code. */
+    /**
+     * One more signal, when a second has passed since the one before was seen, and the exit code. One and no more: a process
+     * that ends has no handler left for it.
+     */
     public function insist(int $signal, float $timeout = 30): int
     {
-        eventually(function () use ($signal): bool {
-            $this->send($signal);
-            usleep(300_000);
-            return !$this->alive();
-        }, $timeout);
-        return $this->wait(0);
+        usleep(1_200_000);
+        $this->send($signal);
+        return $this->wait($timeout);
     }
 
     /** SIGTERM, and the exit code. */
