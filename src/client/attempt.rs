@@ -131,12 +131,18 @@ mod tests {
         }
         let (socket, _) = listener.accept().await.unwrap();
         let mut second = h2::server::handshake(socket).await.unwrap();
-        while let Some(Ok((_, mut respond))) = second.accept().await {
-            let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-            let mut body = respond.send_response(head, false).unwrap();
-            body.send_data(frame(b"again", Encoding::Identity).unwrap(), false).unwrap();
-            let trailers = [("grpc-status".parse().unwrap(), "0".parse().unwrap())];
-            body.send_trailers(trailers.into_iter().collect()).unwrap();
+        while let Some(Ok((request, mut respond))) = second.accept().await {
+            tokio::spawn(async move {
+                // h2 resets a stream whose request it has not seen the end of.
+                let mut request = request.into_body();
+                while request.data().await.is_some() {}
+                let head =
+                    http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+                let mut body = respond.send_response(head, false).unwrap();
+                body.send_data(frame(b"again", Encoding::Identity).unwrap(), false).unwrap();
+                let trailers = [("grpc-status".parse().unwrap(), "0".parse().unwrap())];
+                body.send_trailers(trailers.into_iter().collect()).unwrap();
+            });
         }
     }
 
