@@ -23,7 +23,7 @@ refuse(fn() => $server->listen('https://127.0.0.1:0'));
 refuse(fn() => $server->listen('http://127.0.0.1:0', $tls));
 echo "--- not to be bound\n";
 $taken = $server->listen('http://127.0.0.1:0');
-ob_start(fn($text) => str_replace([parse_url($taken, PHP_URL_PORT), (string) getmypid()], ['PORT', 'PID'], $text));
+ob_start(fn($text) => str_replace([parse_url($taken, PHP_URL_PORT), scratch()], ['PORT', 'SCRATCH'], $text));
 refuse(fn() => (new Server())->listen($taken));
 refuse(fn() => $server->listen($taken));
 refuse(fn() => $server->listen('http://192.0.2.1:0'));
@@ -90,8 +90,8 @@ RuntimeException: cannot listen on "http://127.0.0.1:PORT": Address already in u
 RuntimeException: cannot listen on "http://192.0.2.1:0": Cannot assign requested address (os error 99)
 RuntimeException: cannot listen on "http://no-such-host.invalid:1": failed to lookup address information: Name or service not known
 RuntimeException: cannot listen on "unix:/no/such/directory/x.sock": No such file or directory (os error 2)
-RuntimeException: cannot listen on "unix:/tmp/viaduct-scratch-PID/x.sock": another process accepts on this socket
-RuntimeException: cannot listen on "unix:/tmp/viaduct-scratch-PID/file": a file is there that is no socket; it is left alone
+RuntimeException: cannot listen on "unix:SCRATCH/x.sock": another process accepts on this socket
+RuntimeException: cannot listen on "unix:SCRATCH/file": a file is there that is no socket; it is left alone
 precious
 --- out of turn
 Viaduct\LogicException: run() without listen(): there is no address to take connections from

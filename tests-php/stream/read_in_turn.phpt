@@ -27,7 +27,7 @@ $server->handle('/t.T/Unread', function (RequestStream $in, Context $context): s
     return (string) $bytes;
 });
 serve($server);
-PHP, arguments: [$go = sys_get_temp_dir() . '/viaduct-go-' . getmypid()]);
+PHP, arguments: [$go = scratch() . '/go']);
 $channel = new Viaduct\Channel($server->address);
 
 $streams = [];

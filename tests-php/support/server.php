@@ -43,9 +43,7 @@ final class ServerProcess
      */
     public static function start(string $code, array $ini = [], array $arguments = [], bool $serves = true): self
     {
-        static $count = 0;
-        $directory = sys_get_temp_dir() . '/viaduct-test-' . getmypid() . '-' . ++$count;
-        mkdir($directory, 0700);
+        $directory = freshDirectory('test');
         $prelude = '<?php require ' . var_export(__DIR__ . '/child.php', true) . '; '
             . 'use Viaduct\{BidiStream, CancelledException, Channel, ChannelOptions, Compression, Context, Credentials, '
             . 'MethodKind, Proxy, RequestStream, RpcException, Server, ServerCredentials, ServerOptions, StatusCode, Task}; '
@@ -286,12 +284,20 @@ function openssl(string ...$arguments): void
     }
 }
 
-/** A directory that goes when the test ends. */
+/** A directory that nobody has had before: a killed test leaves its own, and process ids come again. */
+function freshDirectory(string $what): string
+{
+    $directory = sys_get_temp_dir() . "/viaduct-$what-" . random_int(10 ** 15, 10 ** 16);
+    mkdir($directory, 0700);
+    return $directory;
+}
+
+/** A directory that goes when the test ends; its forked children have the same. */
 function scratch(): string
 {
-    $directory = sys_get_temp_dir() . '/viaduct-scratch-' . getmypid();
-    if (!is_dir($directory)) {
-        mkdir($directory, 0700);
+    static $directory = null;
+    if ($directory === null) {
+        $directory = freshDirectory('scratch');
         $owner = getmypid();
         register_shutdown_function(static function () use ($directory, $owner): void {
             if (getmypid() === $owner) {
