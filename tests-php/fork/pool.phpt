@@ -50,7 +50,7 @@ while ($children && microtime(true) < $deadline) {
         $failed += (int) $wrong;
         if (!pcntl_wifexited($status) || pcntl_wexitstatus($status) !== 0 || $wrong === 'none') {
             $late[] = "status $status";
-        } elseif ($ended - (float) $last > (underValgrind() ? 50 : 5)) {
+        } elseif ($ended - (float) $last > (underValgrind() ? 20 : 3)) {
             $late[] = 'ended ' . ($ended - (float) $last) . ' s after its last call';
         }
     }

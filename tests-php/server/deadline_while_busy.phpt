@@ -30,7 +30,7 @@ $said = (string) shell_exec($command . ' 2>&1');
 $took = microtime(true) - $start;
 touch(scratch() . '/answered');
 preg_match_all('/grpc-status: (\d+)/', $said, $status);
-echo json_encode($status[1]), "\n", $took >= 0.29 ? '' : "EARLY: $took\n";
+echo json_encode($status[1]), "\n", $took >= 0.29 ? '' : "EARLY: $took\n", underValgrind() || $took < 5 ? '' : "LATE: $took\n";
 echo $server->line(), "\n", $server->line(), "\n";
 echo $server->stop(), "\n", $server->rest(), $server->errors(), $server->log();
 ?>
