@@ -38,11 +38,15 @@ function eventually(callable $is, float $timeout = 10): bool
     return $is();
 }
 
-/** Lets valgrind overlook, in processes that are started from here on, what a fatal error leaves: see fatal.supp. */
-function afterFatalErrors(): void
+/**
+ * Lets valgrind overlook, in processes that are started from here on, what a fatal error leaves: see fatal.supp, or
+ * fatal_request.supp where it ends a request and not the process.
+ */
+function afterFatalErrors(bool $request = false): void
 {
     if (underValgrind()) {
-        putenv('VALGRIND_OPTS=' . getenv('VALGRIND_OPTS') . ' --suppressions=' . __DIR__ . '/fatal.supp');
+        $file = __DIR__ . ($request ? '/fatal_request.supp' : '/fatal.supp');
+        putenv('VALGRIND_OPTS=' . getenv('VALGRIND_OPTS') . " --suppressions=$file");
     }
 }
 

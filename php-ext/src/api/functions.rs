@@ -56,30 +56,32 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
         Task(&'a Task),
     }
     let a = call.arguments(0..=u32::MAX)?;
-    let mut all = Vec::with_capacity(a.count() as usize);
-    for n in 0..a.count() {
+    let nth = |n| {
         let value: &Zval = a.get(n)?;
         let object = Object::of(value);
         let call = object.and_then(Object::rust::<UnaryCall>).map(Awaitable::Call);
         let task = || object.and_then(Object::rust::<Task>).map(Awaitable::Task);
-        all.push(call.or_else(task).ok_or_else(|| {
+        call.or_else(task).ok_or_else(|| {
             errors::type_error(format!(
                 "Viaduct\\await(): Argument #{} must be of type Viaduct\\UnaryCall|Viaduct\\Task, {} given",
                 n + 1,
                 type_name(value)
             ))
-        })?);
+        })
+    };
+    for n in 0..a.count() {
+        nth(n)?;
     }
     // All run meanwhile: it does not matter which is waited for first.
-    for awaitable in &all {
-        match awaitable {
+    for n in 0..a.count() {
+        match nth(n)? {
             Awaitable::Call(call) => drop(call.outcome()?),
             Awaitable::Task(task) => task.finished()?,
         }
     }
     let mut results = ZendHashTable::with_capacity(a.count());
-    for awaitable in all {
-        let value = match awaitable {
+    for n in 0..a.count() {
+        let value = match nth(n)? {
             Awaitable::Call(call) => call.response()?,
             Awaitable::Task(task) => task.result()?,
         };

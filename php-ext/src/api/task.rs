@@ -14,7 +14,7 @@ use super::exceptions;
 use crate::callable::Callable;
 use crate::ended::Ended;
 use crate::errors::{self, Thrown};
-use crate::scheduler::{self, Scheduler, Strand};
+use crate::scheduler::{self, Run, Scheduler, Strand};
 use crate::zend::call::{Call, handler};
 use crate::zend::class::{Class, Methods, rust_class};
 use crate::zend::collect::{Collector, Holds};
@@ -47,8 +47,17 @@ struct State {
     ended: Arc<Ended>,
 }
 
-/// The task's own end of its state: it ends, however the function does.
-struct Ending(Rc<State>);
+/// What a task runs. Its state ends, however the function does.
+struct Work {
+    function: RefCell<Option<Function>>,
+    state: Rc<State>,
+}
+
+struct Function {
+    callable: Callable,
+    arguments: Vec<Zval>,
+    named: Option<Zval>,
+}
 
 rust_class!(Task, "Viaduct\\Task");
 
@@ -84,35 +93,19 @@ impl Task {
         named: Option<Zval>,
         detached: bool,
     ) -> Result<Self, Thrown> {
-        let ended = Arc::<Ended>::default();
         let state = Rc::new(State {
             outcome: RefCell::default(),
             awaited: Cell::new(false),
             cancelled: Cell::new(false),
-            ended,
+            ended: Arc::default(),
         });
-        let ending = Ending(Rc::clone(&state));
-        let job = Box::new(move || {
-            let mut arguments = arguments;
-            let outcome = function.call_named(&mut arguments, named.as_ref());
-            drop((function, arguments, named));
-            match outcome {
-                Ok(value) => ending.0.end(Outcome::Returned(value)),
-                Err(thrown) => match thrown.catch() {
-                    Ok(exception) => ending.0.end(Outcome::Threw(exception.into_value())),
-                    Err(pending) => {
-                        if errors::is_exit() {
-                            // Whoever waits for it ends as well.
-                            ending.0.end(Outcome::Exited);
-                        }
-                        pending.throw();
-                    }
-                },
-            }
-        });
+        let work = Work {
+            function: RefCell::new(Some(Function { callable: function, arguments, named })),
+            state: Rc::clone(&state),
+        };
         let scope = if detached { None } else { scheduler.scope() };
         state.cancelled.set(scope.is_some());
-        let strand = scheduler.spawn(job, scope)?;
+        let strand = scheduler.spawn(Rc::new(work), scope)?;
         Ok(Self { state, strand: RefCell::new(Rc::downgrade(&strand)), generation: generation() })
     }
 
@@ -127,7 +120,7 @@ impl Task {
             }
             let Some(strand) = self.strand.borrow().upgrade() else { return Err(lost()) };
             let ended = Arc::clone(&self.state.ended);
-            let waited = scheduler::wait_for_task(&scheduler::scheduler()?, &strand, async move {
+            let waited = scheduler::wait_for_task(&scheduler::scheduler()?, strand, async move {
                 ended.wait().await;
             });
             // In the child of a fork the task may have ended although the wait is the parent's.
@@ -191,9 +184,35 @@ impl Drop for State {
     }
 }
 
-impl Drop for Ending {
+impl Run for Work {
+    fn run(&self) {
+        let outcome = match &mut *self.function.borrow_mut() {
+            Some(function) => {
+                let Function { callable, arguments, named } = function;
+                callable.call_named(arguments, named.as_ref())
+            }
+            None => return,
+        };
+        // What the function holds goes before anybody hears that it has ended.
+        let function = self.function.take();
+        drop(function);
+        match outcome {
+            Ok(value) => self.state.end(Outcome::Returned(value)),
+            Err(thrown) => match thrown.catch() {
+                Ok(exception) => self.state.end(Outcome::Threw(exception.into_value())),
+                Err(pending) => {
+                    // Whoever waits for a task that calls `exit()` ends as well.
+                    self.state.end(if errors::is_exit() { Outcome::Exited } else { Outcome::Lost });
+                    pending.throw();
+                }
+            },
+        }
+    }
+}
+
+impl Drop for Work {
     fn drop(&mut self) {
-        self.0.end(Outcome::Lost);
+        self.state.end(Outcome::Lost);
     }
 }
 

@@ -14,6 +14,7 @@
 mod strand;
 mod waits;
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -32,11 +33,12 @@ use viaduct::reactor::fork::abandon;
 use viaduct::reactor::{Reactor, turn};
 
 use crate::errors::{self, Thrown};
+use crate::zend::switch::Raw;
 use crate::zend::{exception_pending, is_fatal, switch};
 use crate::{fiber, signals};
 
 pub(crate) use strand::Strand;
-use strand::fiber_main;
+use strand::{Begin, fiber_main};
 use waits::Waits;
 
 /// How long PHP code may run before the reactor gets a turn.
@@ -46,6 +48,12 @@ const PHP_JOBS: u32 = 64;
 
 /// Something for a fiber to run.
 pub(crate) type Job = Box<dyn FnOnce()>;
+
+/// A job that may outlive its request's end in a process that goes on: its fiber's stack only borrows it.
+pub(crate) trait Run {
+    /// Runs it. To be called once.
+    fn run(&self);
+}
 
 /// Where jobs come from while a server runs.
 pub(crate) trait Source {
@@ -187,11 +195,11 @@ pub(crate) fn wait<T: 'static>(
     scheduler: &Rc<Scheduler>,
     future: impl Future<Output = T> + 'static,
 ) -> Result<T, Thrown> {
-    let strand = scheduler.current.borrow().clone();
-    match strand {
-        Some(strand) if strand.may_park() => scheduler.wait_in_fiber(&strand, future),
-        strand => scheduler.wait_here(strand.as_deref(), future),
+    if scheduler.may_park() {
+        return scheduler.wait_in_fiber(future);
     }
+    let strand = scheduler.current.borrow().clone();
+    scheduler.wait_here(strand.as_deref(), future)
 }
 
 /// Waits for `task`, which ends `future`.
@@ -201,33 +209,30 @@ pub(crate) fn wait<T: 'static>(
 /// As [`wait`]; Error where the task cannot end before the wait is over.
 pub(crate) fn wait_for_task(
     scheduler: &Rc<Scheduler>,
-    task: &Rc<Strand>,
+    task: Rc<Strand>,
     future: impl Future<Output = ()> + 'static,
 ) -> Result<(), Thrown> {
-    let strand = scheduler.current.borrow().clone();
-    if let Some(strand) = &strand
-        && task.leads_to(strand)
-    {
+    if scheduler.current.borrow().as_ref().is_some_and(|waiting| task.leads_to(waiting)) {
         return Err(errors::error(
             "this wait can never end: the task waits for itself, alone or through others that wait for it"
                 .into(),
         ));
     }
-    match strand {
-        Some(strand) if strand.may_park() => {
-            *strand.awaits.borrow_mut() = Some(Rc::clone(task));
-            let waited = scheduler.wait_in_fiber(&strand, future);
-            strand.awaits.take();
-            waited
+    if scheduler.may_park() {
+        if let Some(waiting) = &*scheduler.current.borrow() {
+            waiting.awaits.replace(Some(task));
         }
-        // On the main stack tasks run on meanwhile.
-        None if !switch::is_blocked() => scheduler.wait_here(None, future),
-        _ => Err(errors::error(
-            "this wait can never end: the task cannot run on here, where PHP does not switch fibers (a signal handler, \
-             a destructor, a comparison of usort(), a fiber that is being destroyed)"
-                .into(),
-        )),
+        return scheduler.wait_in_fiber(future);
     }
+    if scheduler.current.borrow().is_none() && !switch::is_blocked() {
+        // On the main stack tasks run on meanwhile.
+        return scheduler.wait_here(None, future);
+    }
+    Err(errors::error(
+        "this wait can never end: the task cannot run on here, where PHP does not switch fibers (a signal handler, a \
+         destructor, a comparison of usort(), a fiber that is being destroyed)"
+            .into(),
+    ))
 }
 
 /// The functions of PHP's that have one place for the whole thread, where two that wait inside would disturb each other: those
@@ -263,49 +268,91 @@ impl Scheduler {
         }
     }
 
-    fn wait_in_fiber<T: 'static>(
-        &self,
-        strand: &Rc<Strand>,
-        future: impl Future<Output = T> + 'static,
-    ) -> Result<T, Thrown> {
-        let slot = Rc::new(Cell::new(None));
-        let theirs = Rc::clone(&slot);
-        let scope = strand.scope.borrow().clone();
-        let cancelled = scope.map(|s| s.cancelled());
-        let target = Rc::downgrade(strand);
-        let future = async move {
-            match cancelled {
-                None => theirs.set(Some(future.await)),
-                Some(cancelled) => tokio::select! {
-                    biased;
-                    value = future => theirs.set(Some(value)),
-                    status = cancelled => {
-                        if let Some(strand) = target.upgrade() {
-                            *strand.interrupt.borrow_mut() = Some(status);
-                        }
-                    }
-                },
-            }
+    /// Whether a task runs now that may leave the thread to others.
+    fn may_park(&self) -> bool {
+        self.current.borrow().as_deref().is_some_and(Strand::may_park)
+    }
+
+    /// Parks the task that runs now until the future is done. Meanwhile its stack holds nothing: after a fatal error
+    /// nobody comes back to free it.
+    fn wait_in_fiber<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Result<T, Thrown> {
+        let Some((fiber, wait)) = self.begin_wait(future) else {
+            return Err(errors::error("a wait in a task began outside of one".into()));
         };
-        // Without tokio's budget: a future that has used it up is woken at the end of the turn, and the
-        // turn may end first when another fiber is ready. tokio then forgets to wake it.
-        self.waits.add(Box::pin(tokio::task::unconstrained(future)), strand);
-        if strand.fiber.raw().park(|parked| strand.parked.set(Some(parked))).is_err() {
-            // The fiber is being destroyed: nobody will look at the wait again.
-            let wait = self.waits.remove(strand);
-            if self.reactor.is_stale() {
-                abandon(wait);
+        let parked = fiber.park(|parked| {
+            if let Some(strand) = &*self.current.borrow() {
+                strand.parked.set(Some(parked));
             }
-            self.destroyed.borrow_mut().push(Rc::clone(strand));
+        });
+        if parked.is_err() {
+            // The fiber is being destroyed: nobody will look at the wait again.
+            self.destroy(fiber, wait);
             return Err(Thrown::Pending);
         }
+        // Whoever lets a task go on makes it the one that runs.
+        let strand = self.current.borrow().clone();
+        let (interrupt, outcome) = match &strand {
+            Some(strand) => {
+                strand.awaits.take();
+                (strand.interrupt.take(), strand.outcome.take())
+            }
+            None => (None, None),
+        };
         if self.reactor.is_stale() {
             return Err(errors::rpc_exception(&inherited(), &HeaderMap::new()));
         }
-        if let Some(status) = strand.interrupt.take() {
+        if let Some(status) = interrupt {
             return Err(errors::cancelled_exception(&status, &HeaderMap::new()));
         }
-        slot.take().ok_or_else(|| errors::error("a task was resumed before its wait was over".into()))
+        match outcome.map(Box::<dyn Any>::downcast) {
+            Some(Ok(value)) => Ok(*value),
+            _ => Err(errors::error("a task was resumed before its wait was over".into())),
+        }
+    }
+
+    /// Leaves the future with the loop; returns the fiber of the task that runs now and the wait's number.
+    fn begin_wait<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> Option<(Raw, usize)> {
+        let current = self.current.borrow();
+        let strand = current.as_ref()?;
+        let cancelled = strand.scope.borrow().as_ref().map(|scope| scope.cancelled());
+        let waiting = Rc::downgrade(strand);
+        let future = async move {
+            let ended = match cancelled {
+                None => Ok(future.await),
+                Some(cancelled) => tokio::select! {
+                    biased;
+                    value = future => Ok(value),
+                    status = cancelled => Err(status),
+                },
+            };
+            let Some(strand) = waiting.upgrade() else { return };
+            match ended {
+                Ok(value) => strand.outcome.replace(Some(Box::new(value))).map(drop),
+                Err(status) => strand.interrupt.replace(Some(status)).map(drop),
+            };
+        };
+        // Without tokio's budget: a future that has used it up is woken at the end of the turn, and the
+        // turn may end first when another fiber is ready. tokio then forgets to wake it.
+        let wait = self.waits.add(Box::pin(tokio::task::unconstrained(future)), strand);
+        Some((strand.fiber.raw(), wait))
+    }
+
+    /// Takes away what a task that waits has here, as the engine destroys its fiber.
+    fn destroy(&self, fiber: Raw, wait: usize) {
+        let strand = match self.waits.remove_of(fiber, wait) {
+            Some(wait) if self.reactor.is_stale() => {
+                let strand = Rc::clone(&wait.strand);
+                abandon(wait);
+                Some(strand)
+            }
+            Some(wait) => Some(wait.strand),
+            // It is over already.
+            None => self.ready.borrow().iter().find(|strand| strand.fiber.raw() == fiber).cloned(),
+        };
+        if let Some(strand) = strand {
+            strand.awaits.take();
+            self.destroyed.borrow_mut().push(strand);
+        }
     }
 
     /// Waits without leaving the stack that runs now: the main one, or that of `strand` where it may not be parked.
@@ -400,12 +447,20 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Runs a job in a fiber: at once, until it first waits; later where fibers must not be switched now.
+    /// Runs a task in a fiber: at once, until it first waits; later where fibers must not be switched now.
     ///
     /// # Errors
     ///
     /// RuntimeException where no fiber can be started.
-    pub(crate) fn spawn(&self, job: Job, scope: Option<Rc<dyn Scope>>) -> Result<Rc<Strand>, Thrown> {
+    pub(crate) fn spawn(
+        &self,
+        task: Rc<dyn Run>,
+        scope: Option<Rc<dyn Scope>>,
+    ) -> Result<Rc<Strand>, Thrown> {
+        self.begin(Begin::Task(task), scope)
+    }
+
+    fn begin(&self, job: Begin, scope: Option<Rc<dyn Scope>>) -> Result<Rc<Strand>, Thrown> {
         let strand = self.free_strand()?;
         *strand.job.borrow_mut() = Some(job);
         *strand.scope.borrow_mut() = scope;
@@ -570,7 +625,7 @@ impl Scheduler {
                     None if fibers && source.has_next() && !self.has_fiber(source)? => break,
                     // A fiber that is given a job goes on to take jobs by itself.
                     None => match source.next() {
-                        Some(job) if fibers => drop(self.spawn(job, None)?),
+                        Some(job) if fibers => drop(self.begin(Begin::Job(job), None)?),
                         Some(job) => self.run_here(job)?,
                         None => break,
                     },

@@ -1,12 +1,13 @@
 //! Fibers that serve one job after the other.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use viaduct::Status;
 use viaduct::reactor::fork::generation;
 
-use super::{Job, Scope, running};
+use super::{Job, Run, Scope, running};
 use crate::errors::Thrown;
 use crate::fiber::Fiber;
 use crate::zend::exception_pending;
@@ -15,17 +16,27 @@ use crate::zend::switch::{Parked, Raw};
 /// Fibers that are kept for the next job. Each holds its stack.
 const IDLE_FIBERS: usize = 256;
 
+/// What a strand is given to run.
+pub(super) enum Begin {
+    Job(Job),
+    Task(Rc<dyn Run>),
+}
+
 /// A fiber and what it does.
 pub(crate) struct Strand {
     pub(super) fiber: Fiber,
     /// Where it goes on; `None` while it runs, and before it was started.
     pub(super) parked: Cell<Option<Parked>>,
-    pub(super) job: RefCell<Option<Job>>,
+    pub(super) job: RefCell<Option<Begin>>,
+    /// The task that runs, or has run last.
+    task: RefCell<Option<Rc<dyn Run>>>,
     pub(super) scope: RefCell<Option<Rc<dyn Scope>>>,
     /// The wait that it is parked in, until that is over.
     pub(super) waiting: Cell<Option<usize>>,
     /// The task that it waits for.
     pub(super) awaits: RefCell<Option<Rc<Strand>>>,
+    /// The value that the wait has ended with.
+    pub(super) outcome: RefCell<Option<Box<dyn Any>>>,
     /// Why the wait ends without its value.
     pub(super) interrupt: RefCell<Option<Status>>,
     /// The process in which it was made.
@@ -38,9 +49,11 @@ impl Strand {
             fiber: Fiber::new()?,
             parked: Cell::new(None),
             job: RefCell::default(),
+            task: RefCell::default(),
             scope: RefCell::default(),
             waiting: Cell::new(None),
             awaits: RefCell::default(),
+            outcome: RefCell::default(),
             interrupt: RefCell::default(),
             generation: generation(),
         }))
@@ -68,24 +81,21 @@ impl Strand {
 /// What every fiber of ours runs: first nothing, as its maker has a job for it only once there is a stack; then one job
 /// after the other.
 ///
-/// While it is parked or runs a job, its stack holds neither the scheduler nor the strand: both
-/// must be able to go before it.
+/// While it is parked or runs a job, its stack holds neither the scheduler nor the strand: both must be able to go before
+/// it, and after a fatal error nobody comes back to it.
 pub(super) fn fiber_main() {
-    let current = running().and_then(|scheduler| scheduler.current.borrow().clone());
-    let Some(strand) = current else { return };
-    let raw = strand.fiber.raw();
-    let strand = {
-        let weak = Rc::downgrade(&strand);
-        drop(strand);
-        weak
-    };
-    let mut next = Next::Rest(raw);
+    let Some(raw) = current().map(|strand| strand.fiber.raw()) else { return };
+    let mut next = Next::Rest;
     loop {
         match next {
-            Next::Run(job) => job(),
-            Next::Rest(raw) => {
+            Next::Job(job) => job(),
+            // SAFETY: the strand holds the task until the next is due, and the scheduler holds the strand: while the fiber
+            // runs by whoever has switched to it, while it waits with the wait, and once the engine has destroyed it until
+            // the request ends.
+            Next::Task(task) => unsafe { (*task).run() },
+            Next::Rest => {
                 let rested = raw.park(|parked| {
-                    if let Some(strand) = strand.upgrade() {
+                    if let Some(strand) = current() {
                         strand.parked.set(Some(parked));
                     }
                 });
@@ -95,37 +105,52 @@ pub(super) fn fiber_main() {
             }
             Next::End => return,
         }
-        next = next_job_of(&strand);
+        next = next_job(raw);
     }
+}
+
+/// The strand that runs now.
+fn current() -> Option<Rc<Strand>> {
+    running()?.current.borrow().clone()
 }
 
 /// What a fiber does next.
 enum Next {
-    Run(Job),
-    Rest(Raw),
+    Job(Job),
+    Task(*const dyn Run),
+    Rest,
     End,
 }
 
-fn next_job_of(strand: &Weak<Strand>) -> Next {
-    // A forked child has no scheduler here, and this fiber no business there. A pending exception is
-    // `exit()`, or the fiber is being destroyed.
-    let (Some(scheduler), Some(strand)) = (running(), strand.upgrade()) else { return Next::End };
+fn next_job(fiber: Raw) -> Next {
+    // A forked child has no scheduler here, and this fiber no business there. A fiber that is being destroyed is not the
+    // one that the scheduler lets run. A pending exception is `exit()`.
+    let Some(scheduler) = running() else { return Next::End };
+    let current = scheduler.current.borrow().clone();
+    let Some(strand) = current.filter(|strand| strand.fiber.raw() == fiber) else { return Next::End };
     if exception_pending() || strand.generation != generation() || !strand.is_usable() {
         return Next::End;
     }
-    if let Some(job) = strand.job.take() {
+    let ended = strand.task.take();
+    drop(ended);
+    match strand.job.take() {
         // With the scope that it was given with it.
-        return Next::Run(job);
+        Some(Begin::Job(job)) => return Next::Job(job),
+        Some(Begin::Task(task)) => {
+            let running = Rc::as_ptr(&task);
+            strand.task.replace(Some(task));
+            return Next::Task(running);
+        }
+        None => {}
     }
     strand.scope.take();
     if let Some(job) = scheduler.next_job() {
-        return Next::Run(job);
+        return Next::Job(job);
     }
     let mut idle = scheduler.idle.borrow_mut();
     if idle.len() >= IDLE_FIBERS || scheduler.ending.get() {
         return Next::End;
     }
-    let raw = strand.fiber.raw();
     idle.push(strand);
-    Next::Rest(raw)
+    Next::Rest
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 use super::Strand;
+use crate::zend::switch::Raw;
 
 /// A future that leaves its value where the fiber finds it.
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -83,8 +84,8 @@ impl Waits {
     }
 
     /// Adds the wait of a strand that is about to suspend itself. Its first poll is the loop's, inside
-    /// the reactor.
-    pub(super) fn add(&self, future: Work, strand: &Rc<Strand>) {
+    /// the reactor. Returns the wait's number, which another may have after it.
+    pub(super) fn add(&self, future: Work, strand: &Rc<Strand>) -> usize {
         let mut list = self.list.borrow_mut();
         let id = self.free.borrow_mut().pop().unwrap_or_else(|| {
             list.push(None);
@@ -96,6 +97,15 @@ impl Waits {
         }
         strand.waiting.set(Some(id));
         self.woken.add(id);
+        id
+    }
+
+    /// Takes the wait away that was given this number, if it is still that of the fiber.
+    pub(super) fn remove_of(&self, fiber: Raw, id: usize) -> Option<Wait> {
+        let list = self.list.borrow();
+        let theirs = list.get(id)?.as_ref()?.strand.fiber.raw() == fiber;
+        drop(list);
+        if theirs { self.take(id) } else { None }
     }
 
     /// Takes a strand's wait away, if it is not over.

@@ -50,7 +50,7 @@ pub(crate) struct Parked {
 }
 
 /// A fiber, as the engine has it. The object must be held elsewhere.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw(*mut zend_fiber);
 
 /// The fiber that runs now; null on the main stack.
