@@ -31,11 +31,8 @@ function drop(Viaduct\Channel $channel, int $count): void
     Viaduct\delay(0.1);
 }
 drop($channel, repeated(1000));
-[$client, $theirs] = [resident(), $server->resident()];
-drop($channel, repeated(5000));
-[$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-grew('client', $client, 2 << 20);
-grew('server', $theirs, 2 << 20);
+$sizes = ['client' => resident(...), 'server' => $server->resident(...)];
+growing($sizes, 2 << 20, fn() => drop($channel, repeated(5000)));
 var_dump(eventually(function () use ($channel) { Viaduct\delay(0.01); return $channel->unary('/le.D/Open', '', timeout: 10) === '0'; }, 10));
 function connections(string $address, int $count): void
 {
@@ -47,11 +44,7 @@ function connections(string $address, int $count): void
 }
 connections($server->address, repeated(1000));
 $files = fn(int|string $pid) => count(glob("/proc/$pid/fd/*"));
-[$client, $theirs, $open] = [resident(), $server->resident(), $files($server->pid)];
-connections($server->address, repeated(9000));
-[$client, $theirs] = [resident() - $client, $server->resident() - $theirs];
-grew('client', $client, 2 << 20);
-grew('server', $theirs, 2 << 20);
+growing($sizes, 2 << 20, fn() => connections($server->address, repeated(4500)));
 var_dump(eventually(function () use ($files, $server) { Viaduct\delay(0.01); return $files($server->pid) < 30; }), $files('self') < 30);
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
