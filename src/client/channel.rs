@@ -57,11 +57,20 @@ struct Shared {
     hub: Mutex<fork::Bound<Arc<Hub>>>,
 }
 
+/// Whether connections are TLS, and by which credentials.
+#[derive(Debug)]
+pub(super) enum Security {
+    Plaintext,
+    Tls(ClientTls),
+    /// By those that [`Channel::provide_tls`] gives.
+    Deferred,
+}
+
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) target: Target,
     pub(super) options: ChannelOptions,
-    pub(super) tls: Option<ClientTls>,
+    pub(super) security: Security,
     pub(super) source: Source,
     /// The way through a proxy, where there is one.
     pub(super) tunnel: Option<Tunnel>,
@@ -84,7 +93,23 @@ impl Channel {
         tls: Option<ClientTls>,
         options: ChannelOptions,
     ) -> Result<Self, InvalidArgument> {
-        Self::build(target, tls, options, None)
+        Self::build(target, tls.map_or(Security::Plaintext, Security::Tls), options, None)
+    }
+
+    /// As [`new`](Self::new), over TLS with credentials that are not there yet: see
+    /// [`provide_tls`](Self::provide_tls).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_deferred_tls(target: Target, options: ChannelOptions) -> Result<Self, InvalidArgument> {
+        Self::build(target, Security::Deferred, options, None)
+    }
+
+    /// Gives a channel of [`with_deferred_tls`](Self::with_deferred_tls) the credentials for its next connections, or says
+    /// why there are none: then they fail, with that reason. A forked child is given them anew.
+    pub fn provide_tls(&self, tls: Result<ClientTls, InvalidArgument>) {
+        self.hub().provide_tls(tls.map_err(|why| why.to_string()));
     }
 
     /// As [`new`](Self::new), with addresses that come from `resolver`, not from the target, which still
@@ -99,16 +124,16 @@ impl Channel {
         options: ChannelOptions,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, InvalidArgument> {
-        Self::build(target, tls, options, Some(resolver))
+        Self::build(target, tls.map_or(Security::Plaintext, Security::Tls), options, Some(resolver))
     }
 
     fn build(
         target: Target,
-        tls: Option<ClientTls>,
+        security: Security,
         mut options: ChannelOptions,
         resolver: Option<Arc<dyn Resolve>>,
     ) -> Result<Self, InvalidArgument> {
-        if target.tls == Scheme::Plaintext && tls.is_some() {
+        if target.tls == Scheme::Plaintext && !matches!(security, Security::Plaintext) {
             return Err(InvalidArgument::new(format!(
                 "target {} says plaintext, but TLS credentials were given; expected https:// or no credentials",
                 quote(&target.text)
@@ -145,7 +170,8 @@ impl Channel {
             (None, Some(_)) => Source::Proxy,
             (None, None) => Source::Target,
         };
-        let config = Arc::new(Config { target, options, tls, source, tunnel, authority, headers, throttle });
+        let config =
+            Arc::new(Config { target, options, security, source, tunnel, authority, headers, throttle });
         let hub = Mutex::new(fork::Bound::new(Hub::new(&config)));
         Ok(Self(Arc::new(Shared { config, hub })))
     }
@@ -268,7 +294,10 @@ impl Config {
         previous: u32,
     ) -> Result<http::Request<()>, Status> {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(if self.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
+        parts.scheme = Some(match self.security {
+            Security::Plaintext => UriScheme::HTTP,
+            Security::Tls(_) | Security::Deferred => UriScheme::HTTPS,
+        });
         parts.authority = Some(options.authority.as_ref().unwrap_or(&self.authority).clone());
         parts.path_and_query = Some(method.path().clone());
         let uri = Uri::from_parts(parts).map_err(|e| Status::internal(format!("no URI: {e}")))?;

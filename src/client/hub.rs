@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::balancer::{Balancer, Due};
-use super::channel::{Config, Connectivity};
+use super::channel::{Config, Connectivity, Security};
 use super::options::LoadBalancing;
 use super::resolver::Resolution;
 use super::subchannel::establish;
 use super::want::Wanted;
+use crate::tls::ClientTls;
 use crate::transport::connection::Connection;
 use crate::transport::dial::Address;
 
@@ -32,6 +33,8 @@ pub(super) struct Hub {
 struct State {
     balancer: Balancer,
     resolution: Resolution,
+    /// Those of a channel that is given them later.
+    tls: Option<Result<ClientTls, String>>,
     /// Set by [`Hub::close`].
     closed: bool,
 }
@@ -44,8 +47,8 @@ enum Look {
 }
 
 impl State {
-    fn connectivity(&mut self) -> Connectivity {
-        if self.closed {
+    fn connectivity(&mut self, config: &Config) -> Connectivity {
+        if self.closed || config.target.refusal().is_some() {
             return Connectivity::Shutdown;
         }
         let resolving = match self.resolution.backoff.failure() {
@@ -79,13 +82,22 @@ impl State {
 impl Hub {
     pub(super) fn new(config: &Arc<Config>) -> Arc<Self> {
         let options = &config.options;
-        let state =
-            State { balancer: Balancer::new(options), resolution: Resolution::new(options), closed: false };
+        let state = State {
+            balancer: Balancer::new(options),
+            resolution: Resolution::new(options),
+            tls: None,
+            closed: false,
+        };
         Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what the next connections prove and demand.
+    pub(super) fn provide_tls(&self, tls: Result<ClientTls, String>) {
+        self.lock().tls = Some(tls);
     }
 
     /// A connection that takes calls, and a handle to send one on it.
@@ -114,6 +126,9 @@ impl Hub {
 
     /// Picks, and starts what there is to start. `began` is when a call began that does not `wait`.
     fn look(self: &Arc<Self>, wait: bool, began: &mut Option<Instant>) -> Result<Look, Status> {
+        if let Some(why) = self.config.target.refusal() {
+            return Err(Status::unknown(why));
+        }
         let mut state = self.lock();
         let (picked, all) = state.balancer.pick();
         if let Some((connection, send)) = picked {
@@ -162,7 +177,15 @@ impl Hub {
     /// Starts the attempts to connect that are due.
     fn connect(self: &Arc<Self>, state: &mut State, began: Option<Instant>) {
         for due in state.balancer.connect(began) {
-            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), due));
+            let tls = match &self.config.security {
+                Security::Plaintext => None,
+                Security::Tls(tls) => Some(Ok(tls.clone())),
+                Security::Deferred => {
+                    let none = || Err("the channel's TLS credentials were not provided".to_owned());
+                    Some(state.tls.clone().unwrap_or_else(none))
+                }
+            };
+            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), tls, due));
         }
     }
 
@@ -170,7 +193,7 @@ impl Hub {
     /// the pause is over.
     pub(super) fn connectivity(self: &Arc<Self>, connect: bool) -> Connectivity {
         let mut state = self.lock();
-        let now = state.connectivity();
+        let now = state.connectivity(&self.config);
         if connect && matches!(now, Connectivity::Idle | Connectivity::TransientFailure) {
             self.resolve(&mut state, None);
             self.connect(&mut state, None);
@@ -188,11 +211,11 @@ impl Hub {
             let mut retry_at = None;
             {
                 let mut state = self.lock();
-                let mut now = state.connectivity();
+                let mut now = state.connectivity(&self.config);
                 if now == last && now == Connectivity::TransientFailure {
                     self.resolve(&mut state, None);
                     self.connect(&mut state, None);
-                    now = state.connectivity();
+                    now = state.connectivity(&self.config);
                     retry_at = state.retry_at();
                 }
                 if now != last {
@@ -220,7 +243,7 @@ impl Hub {
 
     /// Whether there will never be a connection again.
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.lock().closed || self.config.target.refusal().is_some()
     }
 
     /// Why there is no connection, if the last attempt failed: for the messages of deadlines.
@@ -301,10 +324,10 @@ async fn ask(hub: Weak<Hub>, config: Arc<Config>, wanted: Wanted) {
 }
 
 /// One attempt, and the life of the connection that it brought.
-async fn run(hub: Weak<Hub>, config: Arc<Config>, due: Due) {
+async fn run(hub: Weak<Hub>, config: Arc<Config>, tls: Option<Result<ClientTls, String>>, due: Due) {
     let started = Instant::now();
     let Due { id, endpoint, wanted } = due;
-    let Some(outcome) = wanted.work(establish(&config, &endpoint)).await else { return };
+    let Some(outcome) = wanted.work(establish(&config, tls, &endpoint)).await else { return };
     let Some(strong) = hub.upgrade() else { return };
     match outcome {
         Err(why) => strong.failed(id, started, why),

@@ -30,6 +30,7 @@ pub mod resolver;
 mod retry;
 mod sending;
 pub mod service_config;
+mod services;
 mod subchannel;
 pub mod target;
 mod throttle;

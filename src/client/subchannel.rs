@@ -12,6 +12,7 @@ use super::backoff::Backoff;
 use super::channel::{Config, Connectivity};
 use super::options::ChannelOptions;
 use super::want::{Want, Wanted, want};
+use crate::tls::ClientTls;
 use crate::transport::connection::{Connection, Keep};
 use crate::transport::dial::{Address, dial};
 use crate::transport::secure::secure;
@@ -138,18 +139,20 @@ impl Subchannel {
     }
 }
 
-/// Makes a connection, within the time that one attempt has.
+/// Makes a connection, within the time that one attempt has. `tls` are its credentials, or why there are none; `None` is
+/// plaintext.
 ///
 /// # Errors
 ///
 /// A sentence that names the address and what went wrong there.
 pub(super) async fn establish(
     config: &Config,
+    tls: Option<Result<ClientTls, String>>,
     endpoint: &Endpoint,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
     let timeout = config.options.connect_timeout;
     let until = config.connect_until();
-    tokio::time::timeout_at(until, connect(config, endpoint, until)).await.unwrap_or_else(|_| {
+    tokio::time::timeout_at(until, connect(config, tls, endpoint, until)).await.unwrap_or_else(|_| {
         let late = format!("no connection within {timeout:?} (connectTimeout)");
         Err(match endpoint {
             Endpoint::Any => late,
@@ -160,9 +163,11 @@ pub(super) async fn establish(
 
 async fn connect(
     config: &Config,
+    tls: Option<Result<ClientTls, String>>,
     endpoint: &Endpoint,
     until: Instant,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
+    let tls = tls.transpose()?;
     let reach = async {
         match endpoint {
             Endpoint::Any => dial(&config.resolve_until(until).await?).await,
@@ -188,7 +193,7 @@ async fn connect(
         idle: options.idle_timeout,
         max_headers: options.max_header_list,
     };
-    let stream = match &config.tls {
+    let stream = match &tls {
         None => Transport::Plain(socket),
         Some(tls) => Transport::Client(Box::new(
             secure(tls, &config.target.server_name, socket).await.map_err(|why| format!("{peer}: {why}"))?,

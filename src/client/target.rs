@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::resolver;
+use super::{resolver, services};
 use crate::error::{InvalidArgument, quote};
 use crate::transport::dial::Address;
 
@@ -46,6 +46,10 @@ pub enum Scheme {
 enum Endpoint {
     Addresses(Vec<Address>),
     Host(String, u16),
+    /// Nothing that resolves, and why.
+    Unresolvable(String),
+    /// Nothing that any resolver is for, and why.
+    Refused(String),
 }
 
 impl Target {
@@ -58,23 +62,82 @@ impl Target {
         Self::read(text, EXPECTED)
     }
 
-    /// Reads a target as other implementations of gRPC do: what has none of the schemes in "gRPC Name
-    /// Resolution" is a name to resolve. It may have the port 0, where nobody listens.
+    /// Reads a target as the official library does: it refuses none. Of text that is no target calls say so, with
+    /// UNAVAILABLE where it might be a name, with UNKNOWN where no resolver is meant.
     ///
-    /// # Errors
-    ///
-    /// As [`parse`](Self::parse). `xds:` is not supported.
-    pub fn grpc(text: &str) -> Result<Self, InvalidArgument> {
-        let wrong =
-            |why: &str| InvalidArgument::new(format!("target {}: {why}; {EXPECTED_GRPC}", quote(text)));
-        match text.split_once(':').map_or("", |(scheme, _)| scheme) {
-            "dns" | "ipv4" | "ipv6" | "unix" | "unix-abstract" => Self::read(text, EXPECTED_GRPC),
-            "xds" => Err(wrong("xds is not supported")),
-            scheme if text.contains("://") => {
-                Err(wrong(&format!("the scheme {} is not known", quote(scheme))))
+    /// What has none of the schemes in "gRPC Name Resolution" is a name to resolve. It may have the port 0, where nobody
+    /// listens, or a service's name as its port, and what follows a `/` is ignored.
+    #[must_use]
+    pub fn grpc(text: &str) -> Self {
+        // There a target ends where a string of C does.
+        let text = text.split('\0').next().unwrap_or_default();
+        let wrong = |why: &str| format!("target {}: {why}; {EXPECTED_GRPC}", quote(text));
+        let refused = |why: &str| Self::unusable(text, Endpoint::Refused(wrong(why)));
+        let (scheme, rest) = text.split_once(':').unwrap_or_default();
+        match scheme {
+            "ipv4" | "ipv6" => {
+                Self::addresses(text, scheme == "ipv6", rest, None).unwrap_or_else(|why| refused(&why))
             }
-            _ => Self::host(text, text, (443, 0), Scheme::Open).map_err(|why| wrong(&why)),
+            "unix" | "unix-abstract" => Self::read(text, EXPECTED_GRPC)
+                .unwrap_or_else(|why| Self::unusable(text, Endpoint::Refused(why.to_string()))),
+            "xds" => Self::unusable(text, Endpoint::Unresolvable(wrong("xds is not supported"))),
+            _ => {
+                let name = match text.strip_prefix("dns:") {
+                    None => text,
+                    Some(rest) => match rest.strip_prefix("//").map(|rest| rest.split_once('/')) {
+                        None => rest,
+                        Some(Some(("", name))) => name,
+                        Some(_) => {
+                            return refused("a name server of one's own is not supported: write dns:///");
+                        }
+                    },
+                };
+                if name.is_empty() {
+                    return refused("the name is missing");
+                }
+                Self::name(text, name)
+                    .unwrap_or_else(|why| Self::unusable(text, Endpoint::Unresolvable(wrong(&why))))
+            }
         }
+    }
+
+    /// A target that calls fail with.
+    fn unusable(text: &str, endpoint: Endpoint) -> Self {
+        Self {
+            text: text.to_owned(),
+            tls: Scheme::Open,
+            authority: "localhost".into(),
+            server_name: "localhost".into(),
+            endpoint,
+        }
+    }
+
+    /// `host`, `host:port` or an IPv6 address without brackets, as [`grpc`](Self::grpc) reads them.
+    fn name(text: &str, name: &str) -> Result<Self, String> {
+        if let Some((scheme, _)) = name.split_once("://") {
+            return Err(format!("{} is no scheme of a gRPC target", quote(scheme)));
+        }
+        let name = name.split('/').next().unwrap_or_default();
+        let bare = !name.starts_with('[') && name.matches(':').count() > 1;
+        let (host, port) = if bare { (name, None) } else { split_port(name)? };
+        let (port, number) = match port {
+            None => (443, None),
+            Some("") => (443, Some(443)),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => (number(digits, 0)?, None),
+            Some(service) => {
+                let port = services::port(service)
+                    .ok_or_else(|| format!("the service {} is in no list of ports", quote(service)))?;
+                (port, Some(port))
+            }
+        };
+        let mut target = Self::endpoint(text, host, port, Scheme::Open)?;
+        target.authority = match (bare, number) {
+            (true, _) => format!("[{host}]"),
+            (false, None) => name.to_owned(),
+            (false, Some(number)) if host.contains(':') => format!("[{host}]:{number}"),
+            (false, Some(number)) => format!("{host}:{number}"),
+        };
+        Ok(target)
     }
 
     fn read(text: &str, expected: &str) -> Result<Self, InvalidArgument> {
@@ -91,7 +154,7 @@ impl Target {
                 let host = rest.strip_suffix('/').unwrap_or(rest);
                 let (tls, port) =
                     if scheme == "https" { (Scheme::Tls, 443) } else { (Scheme::Plaintext, 80) };
-                Self::host(text, host, (port, 1), tls).map_err(|why| wrong(&why))
+                Self::host(text, host, port, tls).map_err(|why| wrong(&why))
             }
             "dns" => {
                 let host = match rest.strip_prefix("//") {
@@ -101,9 +164,11 @@ impl Target {
                         _ => return Err(wrong("a name server of one's own is not supported: write dns:///")),
                     },
                 };
-                Self::host(text, host, (443, 1), Scheme::Open).map_err(|why| wrong(&why))
+                Self::host(text, host, 443, Scheme::Open).map_err(|why| wrong(&why))
             }
-            "ipv4" | "ipv6" => Self::addresses(text, scheme == "ipv6", rest).map_err(|why| wrong(&why)),
+            "ipv4" | "ipv6" => {
+                Self::addresses(text, scheme == "ipv6", rest, Some(443)).map_err(|why| wrong(&why))
+            }
             "unix" => {
                 let path = match rest.strip_prefix("//") {
                     Some(path) if path.starts_with('/') => path,
@@ -138,9 +203,14 @@ impl Target {
         }
     }
 
-    /// `ports` are the default and the least that is taken.
-    fn host(text: &str, host_port: &str, ports: (u16, u16), tls: Scheme) -> Result<Self, String> {
-        let (host, port) = split_port(host_port, ports)?;
+    fn host(text: &str, host_port: &str, default: u16, tls: Scheme) -> Result<Self, String> {
+        let (host, port) = split_port(host_port)?;
+        let port = port.map_or(Ok(default), |port| number(port, 1))?;
+        let target = Self::endpoint(text, host, port, tls)?;
+        Ok(Self { authority: host_port.to_owned(), ..target })
+    }
+
+    fn endpoint(text: &str, host: &str, port: u16, tls: Scheme) -> Result<Self, String> {
         let endpoint = match host.parse::<IpAddr>() {
             Ok(ip) => Endpoint::Addresses(vec![Address::Tcp(SocketAddr::new(ip, port))]),
             Err(_) => {
@@ -155,16 +225,21 @@ impl Target {
         Ok(Self {
             text: text.to_owned(),
             tls,
-            authority: host_port.to_owned(),
+            authority: host.to_owned(),
             server_name: host.to_owned(),
             endpoint,
         })
     }
 
-    fn addresses(text: &str, v6: bool, list: &str) -> Result<Self, String> {
+    /// Without a `default` each has its port.
+    fn addresses(text: &str, v6: bool, list: &str, default: Option<u16>) -> Result<Self, String> {
         let mut addresses = Vec::new();
         for item in list.trim_start_matches("//").trim_start_matches('/').split(',') {
-            let (host, port) = split_port(item, (443, 1))?;
+            let (host, port) = split_port(item)?;
+            let port = match port {
+                Some(port) => number(port, 1)?,
+                None => default.ok_or_else(|| format!("{} has no port", quote(item)))?,
+            };
             let ip: IpAddr = if v6 {
                 host.parse::<Ipv6Addr>()
                     .map_err(|_| format!("{} is not an IPv6 address", quote(host)))?
@@ -202,6 +277,15 @@ impl Target {
                 }
                 Ok(found.into_iter().map(Address::Tcp).collect())
             }
+            Endpoint::Unresolvable(why) | Endpoint::Refused(why) => Err(why.clone()),
+        }
+    }
+
+    /// Why no channel to it is of any use, where that is so.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match &self.endpoint {
+            Endpoint::Refused(why) => Some(why),
+            _ => None,
         }
     }
 
@@ -223,6 +307,7 @@ impl Target {
                 [Address::Tcp(address)] => Some((address.ip().to_string(), address.port())),
                 _ => None,
             },
+            Endpoint::Unresolvable(_) | Endpoint::Refused(_) => None,
         }
     }
 }
@@ -238,28 +323,26 @@ fn both_loopbacks(found: &mut Vec<SocketAddr>, port: u16) {
 }
 
 /// Splits `host:port`, `[v6]:port`, `host`.
-fn split_port(text: &str, (default, least): (u16, u16)) -> Result<(&str, u16), String> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+fn split_port(text: &str) -> Result<(&str, Option<&str>), String> {
+    if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or("a \"[\" is not closed")?;
-        match rest {
-            "" => (host, None),
-            _ => (host, Some(rest.strip_prefix(':').ok_or("after \"]\" comes \":port\"")?)),
-        }
-    } else {
-        match text.rsplit_once(':') {
-            Some((host, _)) if host.contains(':') => {
-                return Err("an IPv6 address stands in brackets".to_owned());
-            }
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        }
-    };
-    match port {
-        None => Ok((host, default)),
-        Some(port) => match port.parse::<u16>() {
-            Ok(number) if number >= least && port.bytes().all(|b| b.is_ascii_digit()) => Ok((host, number)),
-            _ => Err(format!("{} is not a port from {least} to 65535", quote(port))),
-        },
+        return match rest {
+            "" => Ok((host, None)),
+            _ => Ok((host, Some(rest.strip_prefix(':').ok_or("after \"]\" comes \":port\"")?))),
+        };
+    }
+    match text.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') => Err("an IPv6 address stands in brackets".to_owned()),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+/// A port of at least `least`.
+fn number(port: &str, least: u16) -> Result<u16, String> {
+    match port.parse::<u16>() {
+        Ok(number) if number >= least && port.bytes().all(|b| b.is_ascii_digit()) => Ok(number),
+        _ => Err(format!("{} is not a port from {least} to 65535", quote(port))),
     }
 }
 
@@ -271,6 +354,7 @@ mod tests {
         match Target::parse(text).unwrap().endpoint {
             Endpoint::Addresses(list) => list.iter().map(Address::peer).collect(),
             Endpoint::Host(host, port) => vec![format!("{host} {port}")],
+            Endpoint::Unresolvable(why) | Endpoint::Refused(why) => panic!("{why}"),
         }
     }
 
@@ -294,16 +378,63 @@ mod tests {
 
     #[test]
     fn without_a_scheme_grpc_reads_a_name() {
-        let read = |text: &str| Target::grpc(text).unwrap();
-        assert_eq!(read("localhost:1").endpoint, Endpoint::Host("localhost".into(), 1));
-        assert_eq!(read("localhost:0").endpoint, Endpoint::Host("localhost".into(), 0));
-        assert_eq!(read("greeter").endpoint, Endpoint::Host("greeter".into(), 443));
-        assert_eq!(read("dns:///a:1").endpoint, Endpoint::Host("a".into(), 1));
-        let local = read("[::1]:5");
-        assert_eq!((&*local.text, &*local.authority, local.tls), ("[::1]:5", "[::1]:5", Scheme::Open));
-        for bad in ["", "http://a:1", "xds:///a", "a:99999", "ipv4:x:1"] {
-            let error = Target::grpc(bad).unwrap_err().to_string();
-            assert!(error.contains("expected host:port, dns:///"), "{bad:?}: {error}");
+        let host = |text: &str, name: &str, port, authority: &str| {
+            let read = Target::grpc(text);
+            assert_eq!(read.endpoint, Endpoint::Host(name.into(), port), "{text}");
+            assert_eq!((&*read.text, &*read.authority, read.tls), (text, authority, Scheme::Open), "{text}");
+        };
+        host("localhost:1", "localhost", 1, "localhost:1");
+        host("localhost:0", "localhost", 0, "localhost:0");
+        host("greeter", "greeter", 443, "greeter");
+        host("dns:///a:1", "a", 1, "a:1");
+        host("dns:a", "a", 443, "a");
+        host("greeter:", "greeter", 443, "greeter:443");
+        host("greeter:http", "greeter", 80, "greeter:80");
+        host("greeter:50051/path?query", "greeter", 50051, "greeter:50051");
+        host("dns:///greeter:1/path", "greeter", 1, "greeter:1");
+        let address = |text: &str, address: &str, authority: &str| {
+            let read = Target::grpc(text);
+            let Endpoint::Addresses(list) = &read.endpoint else { panic!("{text}: {read:?}") };
+            assert_eq!((&*list[0].peer(), &*read.authority), (address, authority), "{text}");
+        };
+        address("[::1]:5", "ipv6:[::1]:5", "[::1]:5");
+        address("::1", "ipv6:[::1]:443", "[::1]");
+        address("[::1]:https", "ipv6:[::1]:443", "[::1]:443");
+        address("127.0.0.1:5", "ipv4:127.0.0.1:5", "127.0.0.1:5");
+        // As a string of C.
+        assert_eq!(Target::grpc("127.0.0.1:5\0x"), Target::grpc("127.0.0.1:5"));
+    }
+
+    #[test]
+    fn grpc_refuses_no_target_and_says_of_each_what_is_wrong() {
+        for (text, why) in [
+            ("http://a:1", "\"http\" is no scheme of a gRPC target"),
+            ("dns:///http://a:1", "\"http\" is no scheme"),
+            (":443", "\"\" is not a host name"),
+            ("a b:1", "\"a b\" is not a host name"),
+            ("a:99999", "\"99999\" is not a port from 0 to 65535"),
+            ("a:no-such-service", "\"no-such-service\" is in no list of ports"),
+            ("a:1:2", "\"a:1:2\" is not a host name"),
+            ("[::1", "not closed"),
+            ("xds:///a", "xds is not supported"),
+        ] {
+            let Endpoint::Unresolvable(said) = Target::grpc(text).endpoint else { panic!("{text}") };
+            assert!(said.contains(why) && said.contains("expected host:port, dns:///"), "{text}: {said}");
+        }
+        for (text, why) in [
+            ("", "the name is missing"),
+            ("dns:", "the name is missing"),
+            ("dns:///", "the name is missing"),
+            ("dns://8.8.8.8/a", "dns:///"),
+            ("ipv4:127.0.0.1", "\"127.0.0.1\" has no port"),
+            ("ipv4:x:1", "not an IPv4"),
+            ("ipv6:[::1]", "has no port"),
+            ("unix:", "path is missing"),
+            ("unix://x", "absolute"),
+        ] {
+            let target = Target::grpc(text);
+            let said = target.refusal().unwrap_or_else(|| panic!("{text}: {target:?}"));
+            assert!(said.contains(why) && said.contains("expected host:port, dns:///"), "{text}: {said}");
         }
     }
 

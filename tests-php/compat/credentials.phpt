@@ -54,7 +54,7 @@ putenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=$authority");
 echo "the file's: ", state($tls, ChannelCredentials::createSsl());
 var_dump(ChannelCredentials::isDefaultRootsPemSet());
 var_dump(ChannelCredentials::setDefaultRootsPem(file_get_contents($clientAuthority)), ChannelCredentials::isDefaultRootsPemSet());
-echo "the default's before the file's: ", state($tls, ChannelCredentials::createSsl());
+echo "the file's before the default's: ", state($tls, ChannelCredentials::createSsl());
 echo "given ones before the default's: ", state($tls, ChannelCredentials::createSsl($ca));
 ChannelCredentials::setDefaultRootsPem($ca);
 putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH');
@@ -62,7 +62,26 @@ echo "the default's: ", state($tls, ChannelCredentials::createSsl()), state($tls
 echo "the default's with a client certificate: ", state($mutual, ChannelCredentials::createSsl(null, $mineKey, $mine));
 var_dump(ChannelCredentials::invalidateDefaultRootsPem(), ChannelCredentials::isDefaultRootsPemSet());
 echo "the system's again: ", state($tls, ChannelCredentials::createSsl());
-// It is looked at when credentials are made of it, and not before.
+// Roots are looked up when a channel needs them first: those that a library sets after the credentials were made.
+$early = ChannelCredentials::createSsl();
+ChannelCredentials::setDefaultRootsPem($ca);
+echo "those that were set since: ", state($tls, $early);
+$early = ChannelCredentials::createSsl(null, $mineKey, $mine);
+echo "those, with a client certificate: ", state($mutual, $early), "and another name: ", state($mutual, $early, ['grpc.ssl_target_name_override' => 'localhost']);
+// Also a channel that was of no use before: in a pool it stays for the next request.
+ChannelCredentials::setDefaultRootsPem('nonsense');
+$pooled = fn() => new Channel($tls, ['credentials' => ChannelCredentials::createSsl()]);
+$ended = function () use ($pooled): int {
+    $call = new Grpc\Call($pooled(), '/a.B/C', Timeval::infFuture());
+    return $call->startBatch([Grpc\OP_SEND_INITIAL_METADATA => [], Grpc\OP_RECV_STATUS_ON_CLIENT => true])->status->code;
+};
+echo "nonsense: ", $ended(), "\n";
+ChannelCredentials::setDefaultRootsPem($ca);
+for ($tried = 0; ($code = $ended()) === 14 && $tried < 300; $tried++) {
+    usleep(100_000);
+}
+echo "mended: $code\n";
+// It is looked at when a channel needs it, and not before.
 ChannelCredentials::setDefaultRootsPem('Pem-Content-Not-Verified');
 var_dump(ChannelCredentials::isDefaultRootsPemSet());
 echo "--- objects\n";
@@ -90,7 +109,7 @@ the file's: READY
 bool(false)
 NULL
 bool(true)
-the default's before the file's: TRANSIENT_FAILURE
+the file's before the default's: READY
 given ones before the default's: READY
 the default's: READY
 READY
@@ -98,6 +117,11 @@ the default's with a client certificate: READY
 NULL
 bool(false)
 the system's again: TRANSIENT_FAILURE
+those that were set since: READY
+those, with a client certificate: READY
+and another name: READY
+nonsense: 14
+mended: 12
 bool(true)
 --- objects
 object(Grpc\CallCredentials)#%d (0) {

@@ -29,26 +29,35 @@ refuse(fn() => CallCredentials::createFromPlugin());
 refuse(fn() => CallCredentials::createFromPlugin('no such function'));
 refuse(fn() => CallCredentials::createFromPlugin(null));
 echo "--- texts\n";
-refuse(fn() => ChannelCredentials::createSsl('nonsense'));
-refuse(fn() => ChannelCredentials::createSsl($key));
+/** How a call over such credentials ends, which are made in any case. */
+function told(ChannelCredentials $credentials, array $args = []): void
+{
+    $channel = new Grpc\Channel('127.0.0.1:1', ['credentials' => $credentials, 'force_new' => true] + $args);
+    $call = new Grpc\Call($channel, '/a.B/C', Grpc\Timeval::infFuture());
+    $status = $call->startBatch([Grpc\OP_SEND_INITIAL_METADATA => [], Grpc\OP_RECV_STATUS_ON_CLIENT => true])->status;
+    echo "$status->code $status->details\n";
+}
+told(ChannelCredentials::createSsl('nonsense'));
+told(ChannelCredentials::createSsl($key));
 refuse(fn() => ChannelCredentials::createSsl($ca, $key));
 refuse(fn() => ChannelCredentials::createSsl($ca, null, $cert));
-refuse(fn() => ChannelCredentials::createSsl($ca, $cert, $key));
-refuse(fn() => ChannelCredentials::createSsl($ca, $otherKey, $cert));
-refuse(fn() => ChannelCredentials::createSsl($ca, 'nonsense', $cert));
+told(ChannelCredentials::createSsl($ca, $cert, $key));
+told(ChannelCredentials::createSsl($ca, $otherKey, $cert));
+told(ChannelCredentials::createSsl($ca, 'nonsense', $cert));
+told(ChannelCredentials::createSsl('a', 'b', 'c'));
 echo "--- roots\n";
-putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=/no/such/file');
-refuse(fn() => ChannelCredentials::createSsl());
-putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=' . __FILE__);
-refuse(fn() => ChannelCredentials::createSsl());
 ChannelCredentials::setDefaultRootsPem('nonsense');
-refuse(fn() => ChannelCredentials::createSsl());
-ChannelCredentials::setDefaultRootsPem('');
-refuse(fn() => ChannelCredentials::createSsl());
+told(ChannelCredentials::createSsl());
+told(ChannelCredentials::createSsl('', '', ''));
+// A file that cannot be read is passed over.
+putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=/no/such/file');
 ChannelCredentials::setDefaultRootsPem($ca);
-refuse(fn() => ChannelCredentials::createSsl());
+told(ChannelCredentials::createSsl());
+putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=' . __FILE__);
+told(ChannelCredentials::createSsl());
+putenv('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH');
 echo "--- names\n";
-refuse(fn() => new Grpc\Channel('x:1', ['credentials' => ChannelCredentials::createSsl(), 'grpc.ssl_target_name_override' => 'a b']));
+told(ChannelCredentials::createSsl(), ['grpc.ssl_target_name_override' => 'a..b']);
 echo "--- objects\n";
 $credentials = ChannelCredentials::createSsl();
 refuse(fn() => clone $credentials);
@@ -76,21 +85,21 @@ InvalidArgumentException: createFromPlugin expects 1 callback
 InvalidArgumentException: createFromPlugin expects 1 callback
 InvalidArgumentException: createFromPlugin expects 1 callback
 --- texts
-InvalidArgumentException: the CA certificates holds no certificate; %s
-InvalidArgumentException: the CA certificates holds no certificate; %s
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
 InvalidArgumentException: createSsl: pem_private_key is given without pem_cert_chain; expected both, or neither
 InvalidArgumentException: createSsl: pem_cert_chain is given without pem_private_key; expected both, or neither
-InvalidArgumentException: the client's certificate chain holds no certificate; %sgot a private key%S
-InvalidArgumentException: the client's private key does not belong to its certificate; %s
-InvalidArgumentException: the client's private key holds no private key; %s
+14 cannot connect to 127.0.0.1:1: the client's certificate chain holds no certificate; %sgot a private key%S
+14 cannot connect to 127.0.0.1:1: the client's private key does not belong to its certificate; %s
+14 cannot connect to 127.0.0.1:1: the client's private key holds no private key; %s
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
 --- roots
-InvalidArgumentException: the root certificates cannot be read from "/no/such/file" (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH): No such file or directory%s
-InvalidArgumentException: the CA certificates holds no certificate; %s
-InvalidArgumentException: the CA certificates holds no certificate; %s
-InvalidArgumentException: the CA certificates holds no certificate; %s
-NOT REFUSED: Grpc\ChannelCredentials
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
+14 cannot connect to 127.0.0.1:1: ipv4:127.0.0.1:1: %s
+14 cannot connect to 127.0.0.1:1: the CA certificates holds no certificate; %s
 --- names
-InvalidArgumentException: "a b" cannot be checked against a certificate; expected a DNS name or an IP address
+14 cannot connect to 127.0.0.1:1: "a..b" cannot be checked against a certificate; expected a DNS name or an IP address
 --- objects
 Error: Trying to clone an uncloneable object of class Grpc\ChannelCredentials
 Exception: Serialization of 'Grpc\ChannelCredentials' is not allowed

@@ -14,7 +14,7 @@ use super::arguments;
 use super::call_credentials::CallCredentialsValue;
 use super::channel_credentials::ChannelCredentials;
 use super::exceptions::{expecting, invalid_argument, runtime};
-use super::link::Link;
+use super::link::{Link, Tls};
 use super::timeval::Timeval;
 use super::{ini, pool};
 use crate::errors::Thrown;
@@ -123,20 +123,21 @@ fn open(
     let given = arguments::read(array)?;
     let settings = arguments::settings(&given)?;
     let refused = |error: viaduct::error::InvalidArgument| invalid_argument(&error.to_string());
-    let name = settings.server_name.as_deref();
-    let tls = credentials.map(|c| c.tls_for(name)).transpose().map_err(refused)?;
     let key = pool::Key {
         target: target.clone(),
         arguments: given,
-        credentials: tls.as_ref().map(|tls| tls.fingerprint()),
+        credentials: credentials.map(|c| Rc::clone(&c.material)),
         xds: credentials.is_some_and(|c| c.xds),
     };
     let poolable = !force_new && credentials.is_none_or(|c| c.call_credentials.is_none());
     let make = || {
-        let secure = tls.is_some();
-        let core =
-            Core::new(Target::grpc(&target).map_err(refused)?, tls, settings.options).map_err(refused)?;
-        Ok(Link::new(core, target, secure))
+        let tls = credentials.map(|c| Tls::new(Rc::clone(&c.material), settings.server_name));
+        let leads = Target::grpc(&target);
+        let core = match tls {
+            None => Core::new(leads, None, settings.options),
+            Some(_) => Core::with_deferred_tls(leads, settings.options),
+        };
+        Ok(Link::new(core.map_err(|error| invalid_argument(&error.to_string()))?, target, tls))
     };
     if poolable { pool::get(key, bound, make) } else { make() }
 }
@@ -193,9 +194,10 @@ fn get_connectivity_state(call: Call<'_>) -> Result<i64, Thrown> {
     let read = || call.arguments(0..=1)?.get_or(0, false);
     let connect = expecting("getConnectivityState expects a bool", read())?;
     if !connect {
-        return Ok(number(link.core.state(false)));
+        return Ok(number(link.peek().state(false)));
     }
-    let state = scheduler::scheduler()?.reactor.block_on(async { link.core.state(true) });
+    let core = link.core();
+    let state = scheduler::scheduler()?.reactor.block_on(async { core.state(true) });
     Ok(number(state))
 }
 
@@ -209,9 +211,9 @@ fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
     let Some(last) = state(last) else { return Ok(true) };
     if deadline.remaining().is_some_and(|left| left.is_zero()) {
         // Nothing happens in no time: not even a connection to this machine.
-        return Ok(link.core.state(false) != last);
+        return Ok(link.peek().state(false) != last);
     }
-    let core = link.core.clone();
+    let core = link.core().clone();
     let scheduler = scheduler::scheduler()?;
     if deadline.remaining().is_some_and(|left| left < CLOCK) {
         // The clock would make a millisecond of it, in which a connection may come about: one turn.

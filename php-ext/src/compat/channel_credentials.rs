@@ -23,16 +23,16 @@ use crate::zend::collect::{Collector, Holds};
 /// What a channel proves and demands of its peer. (No `Debug`: a key must not reach a log.)
 #[derive(Clone)]
 pub(crate) struct ChannelCredentials {
-    pub(crate) tls: ClientTls,
-    /// What `tls` is made of, to make it once more with another name.
-    material: Rc<Material>,
+    pub(crate) material: Rc<Material>,
     pub(crate) call_credentials: Option<CallCredentialsValue>,
     /// Whether they are those of `createXds()`.
     pub(crate) xds: bool,
 }
 
-/// PEM texts.
-struct Material {
+/// PEM texts, as they were given: a channel reads them when it is first used.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Material {
+    /// `None`: those of the process, see [`roots`].
     roots: Option<Arc<[u8]>>,
     /// Chain and key.
     identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -91,24 +91,24 @@ impl Class for ChannelCredentials {
 type Object = ZBox<ZendClassObject<ChannelCredentials>>;
 
 impl ChannelCredentials {
-    /// TLS with the name `name` in the target's place, if there is one.
-    pub(crate) fn tls_for(&self, name: Option<&str>) -> Result<ClientTls, InvalidArgument> {
-        match name {
-            None => Ok(self.tls.clone()),
-            Some(_) => self.material.tls(name),
-        }
+    fn new(roots: Option<Arc<[u8]>>, identity: Option<(Vec<u8>, Vec<u8>)>) -> Self {
+        Self { material: Rc::new(Material { roots, identity }), call_credentials: None, xds: false }
     }
 }
 
 impl Material {
-    fn tls(&self, name: Option<&str>) -> Result<ClientTls, InvalidArgument> {
-        let identity = self.identity.as_ref().map(|(chain, key)| (&**chain, &**key));
-        ClientTls::new(self.roots.as_deref(), identity, name)
-    }
-
-    fn credentials(self) -> Result<ChannelCredentials, InvalidArgument> {
-        let tls = self.tls(None)?;
-        Ok(ChannelCredentials { tls, material: Rc::new(self), call_credentials: None, xds: false })
+    /// TLS, with `name` in the place of the target's name if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientTls::new`].
+    pub(crate) fn tls(&self, name: Option<&str>) -> Result<ClientTls, InvalidArgument> {
+        let roots = self.roots.clone().or_else(roots);
+        match (&self.identity, name) {
+            (None, None) => anonymous(roots),
+            (None, _) => ClientTls::new(roots.as_deref(), None, name),
+            (Some((chain, key)), _) => ClientTls::new(roots.as_deref(), Some((chain, key)), name),
+        }
     }
 }
 
@@ -144,37 +144,38 @@ fn invalidate_default_roots_pem(call: Call<'_>) -> Result<(), Thrown> {
     Ok(())
 }
 
-/// The roots where none are given: those of `setDefaultRootsPem()`, else those in the file that
-/// GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names; none for the system's.
-fn roots() -> Result<Option<Arc<[u8]>>, InvalidArgument> {
-    if let Some(roots) = default_roots() {
-        return Ok(Some(roots));
-    }
-    let Some(path) = std::env::var_os("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH").filter(|path| !path.is_empty())
-    else {
-        return Ok(None);
-    };
-    let text = std::fs::read(&path).map_err(|error| {
-        let path = quote(&path.to_string_lossy());
-        InvalidArgument::new(format!(
-            "the root certificates cannot be read from {path} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH): {error}"
-        ))
-    })?;
-    Ok(Some(text.into()))
+/// The roots where none are given: those in the file that GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names, else those of
+/// `setDefaultRootsPem()`; none for the system's.
+fn roots() -> Option<Arc<[u8]>> {
+    let path = std::env::var_os("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH").filter(|path| !path.is_empty());
+    let read = path.and_then(|path| match std::fs::read(&path) {
+        Ok(text) => Some(text.into()),
+        Err(error) => {
+            tracing::error!(
+                "the root certificates cannot be read from {} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH), the others are \
+                 used: {error}",
+                quote(&path.to_string_lossy())
+            );
+            None
+        }
+    });
+    read.or_else(default_roots)
 }
 
-/// Credentials without a certificate of our own. The last ones are kept: roots are some hundred
-/// certificates, and most programs make such credentials in every request.
-fn anonymous(roots: Option<Arc<[u8]>>) -> Result<ChannelCredentials, InvalidArgument> {
+/// TLS without a certificate of our own. The last one is kept: roots are some hundred certificates, and most programs
+/// make a channel with the same in every request.
+fn anonymous(roots: Option<Arc<[u8]>>) -> Result<ClientTls, InvalidArgument> {
+    type Made = (Option<Arc<[u8]>>, ClientTls);
     thread_local! {
-        static LAST: RefCell<Option<ChannelCredentials>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<Made>> = const { RefCell::new(None) };
     }
-    let known = LAST.with_borrow(|last| last.as_ref().filter(|last| last.material.roots == roots).cloned());
+    let known =
+        LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| *of == roots).map(|(_, tls)| tls.clone()));
     if let Some(known) = known {
         return Ok(known);
     }
-    let made = Material { roots, identity: None }.credentials()?;
-    let before = LAST.replace(Some(made.clone()));
+    let made = ClientTls::new(roots.as_deref(), None, None)?;
+    let before = LAST.replace(Some((roots, made.clone())));
     drop(before);
     Ok(made)
 }
@@ -188,29 +189,28 @@ fn create_ssl(call: Call<'_>) -> Result<Object, Thrown> {
     };
     let (given, key, chain) = expecting("createSsl expects 3 optional strings", read())?;
     ini::first_use();
-    let make = || {
-        let roots = if given.is_empty() { roots()? } else { Some(given.into()) };
-        match (key, chain) {
-            ([], []) => anonymous(roots),
-            ([_, ..], [_, ..]) => {
-                Material { roots, identity: Some((chain.to_vec(), key.to_vec())) }.credentials()
-            }
-            (_, []) => Err(InvalidArgument::new(
+    let roots = (!given.is_empty()).then(|| given.into());
+    let identity = match (key, chain) {
+        ([], []) => None,
+        ([_, ..], [_, ..]) => Some((chain.to_vec(), key.to_vec())),
+        (_, []) => {
+            return Err(invalid_argument(
                 "createSsl: pem_private_key is given without pem_cert_chain; expected both, or neither",
-            )),
-            ([], _) => Err(InvalidArgument::new(
+            ));
+        }
+        ([], _) => {
+            return Err(invalid_argument(
                 "createSsl: pem_cert_chain is given without pem_private_key; expected both, or neither",
-            )),
+            ));
         }
     };
-    make().map(Class::into_object).map_err(|e| invalid_argument(&e.to_string()))
+    Ok(ChannelCredentials::new(roots, identity).into_object())
 }
 
 fn create_default(call: Call<'_>) -> Result<Object, Thrown> {
     call.no_arguments()?;
     ini::first_use();
-    let credentials = roots().and_then(anonymous).map_err(|e| invalid_argument(&e.to_string()))?;
-    application_default(credentials).map(Class::into_object)
+    application_default(ChannelCredentials::new(None, None)).map(Class::into_object)
 }
 
 /// Adds Google's application default credentials to TLS. Reads files at the most.

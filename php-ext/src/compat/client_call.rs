@@ -253,7 +253,7 @@ impl ClientCall {
         };
         // Together they leave in one write, and can be sent again where the server has not seen them.
         let (whole, first) = if close { (framed, None) } else { (None, framed) };
-        let call = self.link.core.prepare(self.method.clone(), whole, options);
+        let call = self.link.core().prepare(self.method.clone(), whole, options);
         let live = Live { call: call.clone(), batch: OnceCell::new(), encoding: self.encoding(encoding) };
         let _ = self.live.set(Bound::new(live));
         let received = if signals::are_watched() {
@@ -327,11 +327,11 @@ impl ClientCall {
     }
 
     fn encoding(&self, asked: Option<Encoding>) -> Encoding {
-        asked.unwrap_or(self.link.core.options().encoding)
+        asked.unwrap_or(self.link.peek().options().encoding)
     }
 
     fn frame(&self, message: Outgoing<'_>, encoding: Encoding) -> Result<Bytes, Status> {
-        self.link.core.frame(message.bytes, Some(message.encoding(encoding)))
+        self.link.peek().frame(message.bytes, Some(message.encoding(encoding)))
     }
 
     /// Asks the credentials of the channel and of the call for their metadata.
@@ -339,7 +339,7 @@ impl ClientCall {
         // A plugin may set others meanwhile.
         let own = self.credentials.borrow().clone();
         for credentials in self.inherited.iter().chain(&own) {
-            if !self.link.secure {
+            if !self.link.is_secure() {
                 return Err(Status::unauthenticated(format!(
                     "call credentials are sent on secure channels only; the channel to {} is insecure",
                     self.link.target
@@ -356,7 +356,7 @@ impl ClientCall {
     /// The service's URL and the method's name, as plugins are told them: the port is left out where it
     /// is that of https.
     fn names(&self) -> (String, &str) {
-        let host = self.authority.as_ref().map_or_else(|| self.link.core.authority(), Authority::as_str);
+        let host = self.authority.as_ref().map_or_else(|| self.link.peek().authority(), Authority::as_str);
         let host = host.strip_suffix(":443").unwrap_or(host);
         let (service, method) = self.method.as_str().rsplit_once('/').unwrap_or_default();
         (format!("https://{host}{service}"), method)

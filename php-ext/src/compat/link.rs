@@ -4,6 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use viaduct::client::Channel;
+use viaduct::reactor::fork::generation;
+
+use super::channel_credentials::Material;
 
 thread_local! {
     static OPEN: Cell<usize> = const { Cell::new(0) };
@@ -11,17 +14,56 @@ thread_local! {
 
 /// A channel of the core. Several PHP objects share it where it comes from the pool.
 pub(crate) struct Link {
-    pub(crate) core: Channel,
+    core: Channel,
     /// As it was given.
     pub(crate) target: String,
-    /// Whether the connection is TLS.
-    pub(crate) secure: bool,
+    /// `None` where the connection is plaintext.
+    tls: Option<Tls>,
+}
+
+/// What TLS credentials are made of when the channel is first used.
+pub(crate) struct Tls {
+    pub(crate) material: Rc<Material>,
+    /// The name in the server's certificate, where it is not the target's.
+    pub(crate) name: Option<String>,
+    /// The process that has provided the channel with them.
+    provided: Cell<Option<u32>>,
+}
+
+impl Tls {
+    pub(crate) fn new(material: Rc<Material>, name: Option<String>) -> Self {
+        Self { material, name, provided: Cell::new(None) }
+    }
 }
 
 impl Link {
-    pub(crate) fn new(core: Channel, target: String, secure: bool) -> Rc<Self> {
+    pub(crate) fn new(core: Channel, target: String, tls: Option<Tls>) -> Rc<Self> {
         OPEN.set(OPEN.get() + 1);
-        Rc::new(Self { core, target, secure })
+        Rc::new(Self { core, target, tls })
+    }
+
+    /// The channel, to be used now: credentials that it needs are made, as long as they cannot be.
+    pub(crate) fn core(&self) -> &Channel {
+        if let Some(tls) = &self.tls
+            && tls.provided.get() != Some(generation())
+        {
+            let made = tls.material.tls(tls.name.as_deref());
+            if made.is_ok() {
+                tls.provided.set(Some(generation()));
+            }
+            self.core.provide_tls(made);
+        }
+        &self.core
+    }
+
+    /// The channel, to be asked.
+    pub(crate) fn peek(&self) -> &Channel {
+        &self.core
+    }
+
+    /// Whether the connection is TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// How many there are in this thread.

@@ -8,9 +8,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use viaduct::tls::Fingerprint;
-
 use super::arguments::Value;
+use super::channel_credentials::Material;
 use super::link::Link;
 
 /// How many channels to one target are kept, where `grpc_target_persist_bound` does not say.
@@ -27,8 +26,8 @@ thread_local! {
 pub(crate) struct Key {
     pub(crate) target: String,
     pub(crate) arguments: Vec<(String, Value)>,
-    /// `None`: no TLS. Covers roots, chain, key and name.
-    pub(crate) credentials: Option<Fingerprint>,
+    /// `None`: no TLS. The name is one of the arguments.
+    pub(crate) credentials: Option<Rc<Material>>,
     /// Credentials of `createXds()` are others than those they fall back to.
     pub(crate) xds: bool,
 }
