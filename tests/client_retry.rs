@@ -287,6 +287,31 @@ async fn cancelling_ends_pauses() {
 }
 
 #[tokio::test]
+async fn whoever_cancels_before_they_were_told_of_the_end_is_told_cancelled() {
+    let server = Server::start(&[], UNAVAILABLE).await;
+    let channel = channel(&server.target(), by_method(&retry(2, "0.01s")));
+    // The engine has ended it, and nobody has asked.
+    let call = stream(&channel).await;
+    eventually(|| call.end().is_some()).await;
+    call.cancel();
+    let (status, trailers) = call.wait_end().await;
+    assert_eq!((status.code(), trailers.len()), (Code::Cancelled, 0));
+    assert_eq!(call.recv().await, None);
+    // What was told stays.
+    let call = stream(&channel).await;
+    assert_eq!(call.wait_end().await.0.code(), Code::Unavailable);
+    call.cancel();
+    assert_eq!(call.tell().unwrap().0.code(), Code::Unavailable);
+    assert_eq!(call.wait_end().await.0.code(), Code::Unavailable);
+    // Also where the end is the deadline's.
+    server.then(&[Act::Hang]);
+    let call = channel.call(method(), None, within(0.2)).await;
+    eventually(|| call.end().is_some()).await;
+    call.cancel();
+    assert_eq!(call.response().await.status.code(), Code::Cancelled);
+}
+
+#[tokio::test]
 async fn the_first_hedge_that_answers_wins() {
     let server = Server::start(&[Act::Hang, Act::Hang], Act::Echo).await;
     let channel = channel(&server.target(), by_method(&hedging(3, "0.02s")));

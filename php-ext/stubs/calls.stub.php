@@ -32,7 +32,7 @@ final class UnaryCall
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
     public function peer(): string {}
 
-    /** Ends the call with Cancelled, unless it has ended. */
+    /** Ends the call with Cancelled, unless it has ended and you were told so or how. */
     public function cancel(): void {}
 }
 
@@ -82,7 +82,7 @@ final class ServerStream implements \Iterator
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
     public function peer(): string {}
 
-    /** Ends the call with Cancelled, unless it has ended. */
+    /** Ends the call with Cancelled, unless it has ended and you were told so or how. */
     public function cancel(): void {}
 }
 
@@ -122,7 +122,7 @@ final class ClientStream
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
     public function peer(): string {}
 
-    /** Ends the call with Cancelled, unless it has ended. */
+    /** Ends the call with Cancelled, unless it has ended and you were told so or how. */
     public function cancel(): void {}
 }
 
@@ -184,6 +184,6 @@ final class BidiStream implements \Iterator
     /** "ipv4:127.0.0.1:50051", "unix:/run/x.sock"; the target while there is no connection. */
     public function peer(): string {}
 
-    /** Ends the call with Cancelled, unless it has ended. */
+    /** Ends the call with Cancelled, unless it has ended and you were told so or how. */
     public function cancel(): void {}
 }

@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -67,6 +69,10 @@ pub(super) struct Shared {
     pub(super) killed: OnceLock<Status>,
     pub(super) headers: OnceLock<HeaderMap>,
     end: OnceLock<(Status, HeaderMap)>,
+    /// Whether somebody was told how the call ended. Set under the lock.
+    told: AtomicBool,
+    /// How the call ended for whoever cancelled it before they were told. Set under the lock.
+    cancelled: OnceLock<(Status, HeaderMap)>,
     guard: OnceLock<AbortHandle>,
     /// Told by the engine.
     pub(super) changed: Notify,
@@ -199,6 +205,8 @@ impl Call {
             killed: OnceLock::new(),
             headers: OnceLock::new(),
             end: OnceLock::new(),
+            told: AtomicBool::new(false),
+            cancelled: OnceLock::new(),
             guard: OnceLock::new(),
             changed: Notify::new(),
         }))
@@ -287,7 +295,7 @@ impl Call {
     }
 
     fn into_outcome(self, message: Option<Message>) -> Outcome {
-        let (mut status, trailers) = self.end().cloned().unwrap_or_else(|| {
+        let (mut status, trailers) = self.tell().cloned().unwrap_or_else(|| {
             // `recv` has said that the call ended, so there is an end.
             (Status::internal("the call ended without a status"), HeaderMap::new())
         });
@@ -392,9 +400,18 @@ impl Call {
         self.0.headers.get()
     }
 
-    /// Status and trailers, once the call has ended.
+    /// Status and trailers, once the call has ended. To be told to nobody, as [`cancel`](Self::cancel) may still change
+    /// them: see [`tell`](Self::tell).
     pub fn end(&self) -> Option<&(Status, HeaderMap)> {
-        self.0.end.get()
+        self.0.cancelled.get().or_else(|| self.0.end.get())
+    }
+
+    /// Status and trailers, once the call has ended, for whoever made it. They stay what they are from then on.
+    pub fn tell(&self) -> Option<&(Status, HeaderMap)> {
+        self.0.end.get()?;
+        let _state = self.lock();
+        self.0.told.store(true, Relaxed);
+        self.end()
     }
 
     /// Whether the call has ended or its connection has: nothing more can be sent.
@@ -419,9 +436,19 @@ impl Call {
         self.lock().connection.as_ref().map(|connection| Arc::clone(connection.peer()))
     }
 
-    /// Ends the call with CANCELLED, unless it has ended.
+    /// Ends the call with CANCELLED, unless it has ended and somebody was told how.
     pub fn cancel(&self) {
-        self.end_with(Status::cancelled("the call was cancelled by this side"));
+        let status = || Status::cancelled("the call was cancelled by this side");
+        if self.end().is_none() {
+            self.kill(status());
+        }
+        let told = || self.0.told.load(Relaxed);
+        if !told() && self.end().is_some_and(|(status, _)| status.code() != Code::Cancelled) {
+            let _state = self.lock();
+            if !told() {
+                let _ = self.0.cancelled.set((status(), HeaderMap::new()));
+            }
+        }
     }
 
     /// Ends the call with `status`, unless it has ended. A stream that was opened is reset.

@@ -217,6 +217,6 @@ impl Call {
     /// given up.
     pub async fn wait_end(&self) -> (Status, HeaderMap) {
         self.advance(Until::End).await;
-        self.end().cloned().unwrap_or_else(|| (Status::unknown("the call has no end"), HeaderMap::new()))
+        self.tell().cloned().unwrap_or_else(|| (Status::unknown("the call has no end"), HeaderMap::new()))
     }
 }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use http::uri::Authority;
+
 use super::{resolver, services};
 use crate::error::{InvalidArgument, quote};
 use crate::transport::dial::Address;
@@ -137,6 +139,9 @@ impl Target {
             (false, Some(number)) if host.contains(':') => format!("[{host}]:{number}"),
             (false, Some(number)) => format!("{host}:{number}"),
         };
+        if Authority::try_from(&*target.authority).is_err() {
+            return Err(format!("{} is not a host name", quote(host)));
+        }
         Ok(target)
     }
 
@@ -412,6 +417,7 @@ mod tests {
             ("dns:///http://a:1", "\"http\" is no scheme"),
             (":443", "\"\" is not a host name"),
             ("a b:1", "\"a b\" is not a host name"),
+            ("\u{fffd}", "is not a host name"),
             ("a:99999", "\"99999\" is not a port from 0 to 65535"),
             ("a:no-such-service", "\"no-such-service\" is in no list of ports"),
             ("a:1:2", "\"a:1:2\" is not a host name"),

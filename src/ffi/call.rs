@@ -173,7 +173,7 @@ impl Inner {
         self.has_begun().await;
         match self.call.recv().await {
             Some(message) => Ok(message),
-            None => Err(match self.call.end() {
+            None => Err(match self.call.tell() {
                 Some((status, _)) if status.code() != Code::Ok => Error::failed(status),
                 _ => Error::new(VIADUCT_END, "the call has ended with OK: there are no more messages"),
             }),
@@ -239,7 +239,7 @@ pub extern "C" fn viaduct_call_free(call: *mut viaduct_call) -> viaduct_result {
     free(call)
 }
 
-/// Ends the call with CANCELLED, unless it has ended. Any thread may do so at any time.
+/// Ends the call with CANCELLED, unless it has ended and the caller was told how. Any thread may do so at any time.
 ///
 /// Gives VIADUCT_OK or VIADUCT_NULL.
 #[unsafe(no_mangle)]
@@ -483,7 +483,7 @@ pub extern "C" fn viaduct_call_wait(
 ) -> viaduct_result {
     with(call, |call| {
         let place = Out::new(status, "the status")?;
-        let ended = match call.inner.call.end() {
+        let ended = match call.inner.call.tell() {
             Some((status, trailers)) => viaduct_status::of(status.clone(), trailers.clone()),
             None => {
                 let _turn = call.inner.read_turn()?;

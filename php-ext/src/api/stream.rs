@@ -65,7 +65,7 @@ impl Stream {
         };
         match message {
             Some(message) => self.decoder.decode(&message, "response").map(Some),
-            None => match call.end() {
+            None => match call.tell() {
                 Some((status, trailers)) if status.code() != Code::Ok => {
                     Err(errors::rpc_exception(status, trailers))
                 }
@@ -162,7 +162,7 @@ pub(super) fn trailers<T: HasStream>(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
     let core = T::stream(call)?.core()?;
     let none = HeaderMap::new();
-    Ok(metadata::to_php(core.end().map_or(&none, |(_, trailers)| trailers)))
+    Ok(metadata::to_php(core.tell().map_or(&none, |(_, trailers)| trailers)))
 }
 
 pub(super) fn status_of<T: HasStream>(call: Call<'_>) -> Result<Option<Zval>, Thrown> {
@@ -170,7 +170,7 @@ pub(super) fn status_of<T: HasStream>(call: Call<'_>) -> Result<Option<Zval>, Th
     let object = |status: &Status| status::object_of(status).map(ObjectBox::into_value);
     match T::stream(call)?.live.get() {
         None => object(&inherited()).map(Some),
-        Some((core, _)) => core.end().map(|(status, _)| object(status)).transpose(),
+        Some((core, _)) => core.tell().map(|(status, _)| object(status)).transpose(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `Viaduct\UnaryCall`
 
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -36,6 +38,10 @@ pub(crate) struct UnaryCall {
 /// What the task of the call and those who wait for it share.
 struct Pending {
     outcome: OnceLock<Outcome>,
+    /// Whether PHP was told of the outcome.
+    told: AtomicBool,
+    /// What it is where PHP cancelled the call before that.
+    cancelled: OnceLock<Outcome>,
     ended: Notify,
     task: OnceLock<AbortHandle>,
 }
@@ -68,8 +74,13 @@ impl UnaryCall {
     ) -> Self {
         let CallArguments { method, decoder, options } = arguments;
         let target = channel.target().text.as_str().into();
-        let pending =
-            Arc::new(Pending { outcome: OnceLock::new(), ended: Notify::new(), task: OnceLock::new() });
+        let pending = Arc::new(Pending {
+            outcome: OnceLock::new(),
+            told: AtomicBool::new(false),
+            cancelled: OnceLock::new(),
+            ended: Notify::new(),
+            task: OnceLock::new(),
+        });
         let theirs = Arc::clone(&pending);
         // Spawned from inside: no wake-up across threads.
         let task = scheduler.reactor.block_on(async {
@@ -84,11 +95,13 @@ impl UnaryCall {
     /// Waits for the end of the call, and returns how it ended.
     pub(crate) fn outcome(&self) -> Result<Outcome, Thrown> {
         let Some(pending) = self.pending.get() else { return Ok(self.inherited()) };
-        if let Some(outcome) = pending.outcome.get() {
+        if let Some(outcome) = pending.tell() {
             return Ok(outcome.clone());
         }
-        let pending = Arc::clone(pending);
-        wait(&scheduler::scheduler()?, async move { pending.wait().await })
+        let theirs = Arc::clone(pending);
+        let outcome = wait(&scheduler::scheduler()?, async move { theirs.wait().await })?;
+        // Another fiber may have cancelled it meanwhile.
+        Ok(pending.tell().cloned().unwrap_or(outcome))
     }
 
     /// The response, or the exception for the status.
@@ -106,6 +119,13 @@ fn ended(peer: Arc<str>, status: Status) -> Outcome {
 }
 
 impl Pending {
+    /// The outcome, once it is there, for PHP. It stays what it is from then on.
+    fn tell(&self) -> Option<&Outcome> {
+        let outcome = self.cancelled.get().or_else(|| self.outcome.get())?;
+        self.told.store(true, Relaxed);
+        Some(outcome)
+    }
+
     fn end(&self, outcome: Outcome) {
         if self.outcome.set(outcome).is_ok() {
             self.ended.notify_waiters();
@@ -142,7 +162,7 @@ fn wait_for_response(call: Call<'_>) -> Result<Zval, Thrown> {
 fn done(call: Call<'_>) -> Result<bool, Thrown> {
     call.no_arguments()?;
     let this = call.this::<UnaryCall>()?;
-    Ok(this.pending.get().is_none_or(|pending| pending.outcome.get().is_some()))
+    Ok(this.pending.get().is_none_or(|pending| pending.tell().is_some()))
 }
 
 fn headers(call: Call<'_>) -> Result<Zval, Thrown> {
@@ -170,16 +190,18 @@ fn peer(call: Call<'_>) -> Result<Zval, Thrown> {
 fn cancel(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
     let this = call.this::<UnaryCall>()?;
-    if let Some(pending) = this.pending.get()
-        && pending.outcome.get().is_none()
-    {
+    let Some(pending) = this.pending.get() else { return Ok(()) };
+    let status = Status::cancelled("the call was cancelled by this side");
+    let cancelled = ended(this.target.as_ref().into(), status);
+    if pending.outcome.get().is_none() {
         // Dropping the task's future resets the stream.
         if let Some(task) = pending.task.get() {
             task.abort();
         }
-        let status = Status::cancelled("the call was cancelled by this side");
-        pending.end(ended(this.target.as_ref().into(), status));
+        pending.end(cancelled);
         scheduler::scheduler()?.nudge();
+    } else if !pending.told.load(Relaxed) {
+        let _ = pending.cancelled.set(cancelled);
     }
     Ok(())
 }

@@ -122,7 +122,6 @@ fn open(
     };
     let given = arguments::read(array)?;
     let settings = arguments::settings(&given)?;
-    let refused = |error: viaduct::error::InvalidArgument| invalid_argument(&error.to_string());
     let key = pool::Key {
         target: target.clone(),
         arguments: given,

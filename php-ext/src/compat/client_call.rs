@@ -139,7 +139,7 @@ impl ClientCall {
         peer.map_or_else(|| self.link.target.clone(), |peer| peer.to_string())
     }
 
-    /// Ends the call with CANCELLED, unless it has ended.
+    /// Ends the call with CANCELLED, unless PHP has been told how it ended.
     pub(crate) fn cancel(&self) {
         match self.live.get() {
             None => {
@@ -147,8 +147,9 @@ impl ClientCall {
             }
             Some(live) => {
                 let (Some(live), Some(scheduler)) = (live.get(), scheduler::running()) else { return };
-                if live.call.end().is_none() {
-                    live.call.cancel();
+                let running = live.call.end().is_none();
+                live.call.cancel();
+                if running {
                     scheduler.reactor.turn();
                 }
             }
@@ -448,7 +449,7 @@ async fn receive(call: Core, wanted: Wanted) -> Received {
     match call.in_time(receive_all(&call, wanted)).await {
         Some(received) => received,
         None => {
-            Received { initial: call.headers().cloned(), status: call.end().cloned(), ..Received::default() }
+            Received { initial: call.headers().cloned(), status: call.tell().cloned(), ..Received::default() }
         }
     }
 }
