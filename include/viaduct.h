@@ -750,7 +750,7 @@ enum viaduct_result viaduct_channel_call(struct viaduct_channel *channel,
 // Gives VIADUCT_OK.
 enum viaduct_result viaduct_call_free(struct viaduct_call *call);
 
-// Ends the call with CANCELLED, unless it has ended. Any thread may do so at any time.
+// Ends the call with CANCELLED, unless it has ended and the caller was told how. Any thread may do so at any time.
 //
 // Gives VIADUCT_OK or VIADUCT_NULL.
 enum viaduct_result viaduct_call_cancel(struct viaduct_call *call);

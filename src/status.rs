@@ -2,6 +2,8 @@
 //!
 //! The type is [`tonic::Status`]; here stand the translations from what is not gRPC.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -64,7 +66,6 @@ pub fn code_of_reason(reason: Reason) -> Code {
         Reason::CANCEL => Code::Cancelled,
         Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
         Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
-        Reason::HTTP_1_1_REQUIRED => Code::Unknown,
         _ => Code::Internal,
     }
 }
@@ -97,9 +98,14 @@ pub(crate) static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status
 pub(crate) const PEER: &str = "the peer";
 pub(crate) const HERE: &str = "this side";
 
-/// A stream was reset.
+/// A stream was reset. Of a peer's reset the official library's words stand there, too: programs look for them to decide
+/// whether they try again.
 pub(crate) fn reset(who: &str, reason: Reason, doing: &str) -> Status {
-    let text = format!("{who} reset the stream with {} while {doing}", reason_name(reason));
+    let mut text = format!("{who} reset the stream with {} while {doing}", reason_name(reason));
+    if who == PEER {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " (Received RST_STREAM with error code {})", u32::from(reason));
+    }
     Status::new(code_of_reason(reason), text)
 }
 
@@ -244,5 +250,6 @@ mod tests {
         assert_eq!(http(200), Code::Unknown);
         assert_eq!(code_of_reason(Reason::CANCEL), Code::Cancelled);
         assert_eq!(code_of_reason(Reason::NO_ERROR), Code::Internal);
+        assert_eq!(code_of_reason(Reason::HTTP_1_1_REQUIRED), Code::Internal);
     }
 }

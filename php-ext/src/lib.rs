@@ -11,7 +11,9 @@ mod compat;
 mod ended;
 mod errors;
 mod fiber;
+mod ini;
 mod lifecycle;
+mod log;
 mod message;
 mod metadata;
 #[cfg(feature = "probe")]
@@ -45,6 +47,7 @@ use api::unary_call::UnaryCall;
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
     let module = module
         .name("grpc")
+        .version(compat::constants::VERSION)
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::module_shutdown)
         .info_function(compat::info::print)

@@ -5,7 +5,8 @@
 
 use std::panic::catch_unwind;
 
-use crate::compat::{ini, pool};
+use crate::compat::pool;
+use crate::ini;
 use crate::scheduler;
 
 /// RSHUTDOWN. 0 is success.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
@@ -36,6 +37,9 @@ use crate::status;
 use crate::transport::connection::{Busy, Connection};
 use crate::transport::flow::Receiver;
 use crate::waiting::Waiters;
+
+/// The target of log lines.
+const CALL: &str = "viaduct::call";
 
 /// How a call with one response ended.
 #[derive(Debug, Clone)]
@@ -74,6 +78,9 @@ pub(super) struct Shared {
     /// How the call ended for whoever cancelled it before they were told. Set under the lock.
     cancelled: OnceLock<(Status, HeaderMap)>,
     guard: OnceLock<AbortHandle>,
+    /// When it began, where the log tells of calls.
+    began: Option<Instant>,
+    took: OnceLock<Duration>,
     /// Told by the engine.
     pub(super) changed: Notify,
 }
@@ -208,6 +215,8 @@ impl Call {
             told: AtomicBool::new(false),
             cancelled: OnceLock::new(),
             guard: OnceLock::new(),
+            began: tracing::enabled!(target: CALL, tracing::Level::DEBUG).then(Instant::now),
+            took: OnceLock::new(),
             changed: Notify::new(),
         }))
     }
@@ -409,8 +418,14 @@ impl Call {
     /// Status and trailers, once the call has ended, for whoever made it. They stay what they are from then on.
     pub fn tell(&self) -> Option<&(Status, HeaderMap)> {
         self.0.end.get()?;
-        let _state = self.lock();
-        self.0.told.store(true, Relaxed);
+        if !self.0.told.load(Relaxed) {
+            let state = self.lock();
+            let before = self.0.told.swap(true, Relaxed);
+            drop(state);
+            if !before {
+                self.0.log_end();
+            }
+        }
         self.end()
     }
 
@@ -475,6 +490,9 @@ impl Call {
 
     pub(super) fn finish_locked(&self, state: &mut State, status: Status, trailers: HeaderMap) {
         if self.0.end.set((status, trailers)).is_ok() {
+            if let Some(began) = self.0.began {
+                let _ = self.0.took.set(began.elapsed());
+            }
             // Dropping what is left of the stream resets it where it is not over.
             state.send = None;
             state.answer = Answer::None;
@@ -496,8 +514,36 @@ impl Call {
     }
 }
 
+impl Shared {
+    /// Tells the log how the call ended. Not to be called under the lock: who listens may use the call.
+    fn log_end(&self) {
+        let Some(began) = self.began else { return };
+        let peer = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.connection.as_ref().map(|connection| Arc::clone(connection.peer()))
+        };
+        let target = &self.hub.config.target.text;
+        let peer = peer.as_deref().unwrap_or(target);
+        let took = self.took.get().copied().unwrap_or_else(|| began.elapsed()).as_secs_f64() * 1e3;
+        let path = self.method.as_str();
+        match self.cancelled.get().or_else(|| self.end.get()) {
+            None => tracing::debug!(target: CALL, "{path} to {peer} was given up after {took:.3} ms"),
+            Some((status, _)) => tracing::debug!(
+                target: CALL,
+                "{path} to {peer} ended {} after {took:.3} ms{}{}",
+                status::code_name(status.code()),
+                if status.message().is_empty() { "" } else { ": " },
+                status.message(),
+            ),
+        }
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
+        if !*self.told.get_mut() {
+            self.log_end();
+        }
         if let Some(guard) = self.guard.get() {
             guard.abort();
         }

@@ -28,6 +28,9 @@ use crate::tls::ClientTls;
 use crate::transport::dial::Address;
 use crate::transport::proxy::Tunnel;
 
+/// The target of log lines.
+const RESOLVER: &str = "viaduct::resolver";
+
 /// What a channel is doing. With several connections: the best that any of them does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connectivity {
@@ -41,6 +44,19 @@ pub enum Connectivity {
     TransientFailure,
     /// The channel was closed.
     Shutdown,
+}
+
+impl Connectivity {
+    /// As gRPC's documents have it: `TRANSIENT_FAILURE`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "IDLE",
+            Self::Connecting => "CONNECTING",
+            Self::Ready => "READY",
+            Self::TransientFailure => "TRANSIENT_FAILURE",
+            Self::Shutdown => "SHUTDOWN",
+        }
+    }
 }
 
 /// A channel. Clones share its connections.
@@ -280,9 +296,20 @@ impl Config {
     /// The addresses to connect to, now. `until` is the end of the time to connect in.
     pub(super) async fn resolve_until(&self, until: Instant) -> Result<Vec<Address>, String> {
         let resolving = self.source.resolve(&self.target, self.tunnel.as_ref());
-        tokio::time::timeout_at(until, resolving).await.unwrap_or_else(|_| {
+        let found = tokio::time::timeout_at(until, resolving).await.unwrap_or_else(|_| {
             Err(format!("no addresses within {:?} (connectTimeout)", self.options.connect_timeout))
-        })
+        });
+        if tracing::enabled!(target: RESOLVER, tracing::Level::DEBUG) {
+            let target = &self.target.text;
+            match &found {
+                Ok(addresses) => {
+                    let list: Vec<_> = addresses.iter().map(Address::peer).collect();
+                    tracing::debug!(target: RESOLVER, "target {target} is {}", list.join(", "));
+                }
+                Err(why) => tracing::debug!(target: RESOLVER, "target {target}: {why}"),
+            }
+        }
+        found
     }
 
     /// The head of a request that comes after `previous` attempts at the same call.

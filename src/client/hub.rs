@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -16,11 +17,15 @@ use super::balancer::{Balancer, Due};
 use super::channel::{Config, Connectivity, Security};
 use super::options::LoadBalancing;
 use super::resolver::Resolution;
-use super::subchannel::establish;
+use super::subchannel::{Terms, establish};
 use super::want::Wanted;
 use crate::tls::ClientTls;
 use crate::transport::connection::Connection;
 use crate::transport::dial::Address;
+
+/// The targets of log lines.
+const CONNECTIVITY: &str = "viaduct::connectivity";
+const CONNECTION: &str = "viaduct::connection";
 
 /// The channel's state in this process.
 pub(super) struct Hub {
@@ -33,10 +38,14 @@ pub(super) struct Hub {
 struct State {
     balancer: Balancer,
     resolution: Resolution,
-    /// Those of a channel that is given them later.
+    /// The interval of PINGs now: the options' one, doubled each time that a server has found it too short.
+    keepalive: Option<Duration>,
+    /// The credentials of a channel that is given them later.
     tls: Option<Result<ClientTls, String>>,
     /// Set by [`Hub::close`].
     closed: bool,
+    /// What the log was told last.
+    logged: Connectivity,
 }
 
 /// What a call finds.
@@ -85,8 +94,10 @@ impl Hub {
         let state = State {
             balancer: Balancer::new(options),
             resolution: Resolution::new(options),
+            keepalive: options.keepalive,
             tls: None,
             closed: false,
+            logged: Connectivity::Idle,
         };
         Arc::new(Self { config: Arc::clone(config), state: Mutex::new(state), changed: Notify::new() })
     }
@@ -145,12 +156,33 @@ impl Hub {
         let began = if wait { None } else { Some(*began.get_or_insert_with(Instant::now)) };
         self.resolve(&mut state, began);
         self.connect(&mut state, began);
-        if wait {
+        let moved = self.transition(&mut state);
+        let look = if wait {
             Ok(Look::Wait(state.retry_at()))
         } else if state.is_hopeless(began) {
             Err(Status::unavailable(self.failure(&state).unwrap_or_default()))
         } else {
             Ok(Look::Wait(None))
+        };
+        drop(state);
+        self.log(moved);
+        look
+    }
+
+    /// What the log is to be told of the channel's state, once the lock is free: who listens may use the channel.
+    fn transition(&self, state: &mut State) -> Option<(Connectivity, Connectivity)> {
+        if !tracing::enabled!(target: CONNECTIVITY, tracing::Level::DEBUG) {
+            return None;
+        }
+        let now = state.connectivity(&self.config);
+        let before = std::mem::replace(&mut state.logged, now);
+        (before != now).then_some((before, now))
+    }
+
+    fn log(&self, transition: Option<(Connectivity, Connectivity)>) {
+        if let Some((before, now)) = transition {
+            let target = &self.config.target.text;
+            tracing::debug!(target: CONNECTIVITY, "channel {target}: {} -> {}", before.name(), now.name());
         }
     }
 
@@ -185,7 +217,8 @@ impl Hub {
                     Some(state.tls.clone().unwrap_or_else(none))
                 }
             };
-            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), tls, due));
+            let terms = Terms { tls, keepalive: state.keepalive };
+            tokio::spawn(run(Arc::downgrade(self), Arc::clone(&self.config), terms, due));
         }
     }
 
@@ -198,6 +231,9 @@ impl Hub {
             self.resolve(&mut state, None);
             self.connect(&mut state, None);
         }
+        let moved = self.transition(&mut state);
+        drop(state);
+        self.log(moved);
         now
     }
 
@@ -237,7 +273,9 @@ impl Hub {
         for connection in state.balancer.take_all() {
             connection.end(Status::cancelled("the channel was closed"));
         }
+        let moved = self.transition(&mut state);
         drop(state);
+        self.log(moved);
         self.changed.notify_waiters();
     }
 
@@ -274,14 +312,20 @@ impl Hub {
                 }
             }
         }
+        let moved = self.transition(&mut state);
         drop(state);
+        self.log(moved);
         self.changed.notify_waiters();
     }
 
     fn failed(&self, id: u64, started: Instant, why: String) {
-        if let Some(subchannel) = self.lock().balancer.find(id) {
+        let mut state = self.lock();
+        if let Some(subchannel) = state.balancer.find(id) {
             subchannel.failed(started, why, &self.config.options);
         }
+        let moved = self.transition(&mut state);
+        drop(state);
+        self.log(moved);
         self.changed.notify_waiters();
     }
 
@@ -293,16 +337,33 @@ impl Hub {
         }
         let Some(subchannel) = state.balancer.find(id) else { return Err(connection) };
         subchannel.connected(connection, &self.config.options);
+        let moved = self.transition(&mut state);
         drop(state);
+        self.log(moved);
         self.changed.notify_waiters();
         Ok(())
     }
 
+    /// A server has closed a connection for too many PINGs: the next has half as many (gRPC's proposal A8).
+    fn ping_less(&self) {
+        let mut state = self.lock();
+        state.keepalive = state.keepalive.map(|interval| interval.saturating_mul(2));
+        let now = state.keepalive;
+        drop(state);
+        if let Some(now) = now {
+            tracing::warn!(target: CONNECTION, "channel {}: the server wants fewer PINGs: one every {now:?} from now on", self.config.target.text);
+        }
+    }
+
     /// The connection that was ready is over, or takes no more calls.
     fn disconnected(&self, id: u64) {
-        if let Some(subchannel) = self.lock().balancer.find(id) {
+        let mut state = self.lock();
+        if let Some(subchannel) = state.balancer.find(id) {
             subchannel.forget_dead();
         }
+        let moved = self.transition(&mut state);
+        drop(state);
+        self.log(moved);
         self.changed.notify_waiters();
     }
 }
@@ -324,15 +385,21 @@ async fn ask(hub: Weak<Hub>, config: Arc<Config>, wanted: Wanted) {
 }
 
 /// One attempt, and the life of the connection that it brought.
-async fn run(hub: Weak<Hub>, config: Arc<Config>, tls: Option<Result<ClientTls, String>>, due: Due) {
+async fn run(hub: Weak<Hub>, config: Arc<Config>, terms: Terms, due: Due) {
     let started = Instant::now();
     let Due { id, endpoint, wanted } = due;
-    let Some(outcome) = wanted.work(establish(&config, tls, &endpoint)).await else { return };
+    let target = &config.target.text;
+    let Some(outcome) = wanted.work(establish(&config, terms, &endpoint)).await else { return };
     let Some(strong) = hub.upgrade() else { return };
     match outcome {
-        Err(why) => strong.failed(id, started, why),
+        Err(why) => {
+            tracing::debug!(target: CONNECTION, "channel {target}: cannot connect: {why}");
+            strong.failed(id, started, why);
+        }
         Ok((connection, drive)) => {
-            let left = connection.left();
+            let peer = Arc::clone(connection.peer());
+            tracing::debug!(target: CONNECTION, "channel {target}: connected to {peer}");
+            let (left, end) = (connection.left(), connection.end_reason());
             if strong.connected(id, connection).is_err() {
                 return;
             }
@@ -343,13 +410,20 @@ async fn run(hub: Weak<Hub>, config: Arc<Config>, tls: Option<Result<ClientTls, 
                 biased;
                 () = &mut drive => {}
                 () = left => {
+                    tracing::debug!(target: CONNECTION, "channel {target}: {peer} takes no more calls (GOAWAY)");
                     if let Some(hub) = hub.upgrade() {
                         hub.disconnected(id);
                     }
                     drive.await;
                 }
             }
+            let (why, too_many_pings) = end();
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            tracing::debug!(target: CONNECTION, "channel {target}: the connection to {peer} has ended{why}");
             if let Some(hub) = hub.upgrade() {
+                if too_many_pings {
+                    hub.ping_less();
+                }
                 hub.disconnected(id);
             }
         }

@@ -96,8 +96,8 @@ pub struct ChannelOptions {
     pub keepalive_without_calls: bool,
     /// After so many PINGs with no DATA or HEADERS of ours in between, only one a minute; 0: no limit.
     ///
-    /// gRPC's `grpc.http2.max_pings_without_data`, which is 2 there. Here a keepalive that was asked for
-    /// finds a dead peer in its time, also while a call only listens.
+    /// gRPC's `grpc.http2.max_pings_without_data`, which is 2 there as well: servers at their defaults close a connection that
+    /// PINGs more often.
     pub max_pings_without_data: u32,
     /// How long one attempt to connect may take, name resolution, proxy and TLS included.
     ///
@@ -144,7 +144,7 @@ impl Default for ChannelOptions {
             keepalive: None,
             keepalive_timeout: Duration::from_secs(20),
             keepalive_without_calls: false,
-            max_pings_without_data: 0,
+            max_pings_without_data: 2,
             connect_timeout: Duration::from_secs(20),
             idle_timeout: None,
             initial_backoff: Duration::from_secs(1),

@@ -3,6 +3,7 @@
 //! A subchannel is data under the channel's lock. What takes time stands in [`establish`].
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -139,20 +140,27 @@ impl Subchannel {
     }
 }
 
-/// Makes a connection, within the time that one attempt has. `tls` are its credentials, or why there are none; `None` is
-/// plaintext.
+/// What a connection is made with beside the channel's configuration.
+pub(super) struct Terms {
+    /// Its credentials, or why there are none; `None` is plaintext.
+    pub(super) tls: Option<Result<ClientTls, String>>,
+    /// PING after this much silence.
+    pub(super) keepalive: Option<Duration>,
+}
+
+/// Makes a connection, within the time that one attempt has.
 ///
 /// # Errors
 ///
 /// A sentence that names the address and what went wrong there.
 pub(super) async fn establish(
     config: &Config,
-    tls: Option<Result<ClientTls, String>>,
+    terms: Terms,
     endpoint: &Endpoint,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
     let timeout = config.options.connect_timeout;
     let until = config.connect_until();
-    tokio::time::timeout_at(until, connect(config, tls, endpoint, until)).await.unwrap_or_else(|_| {
+    tokio::time::timeout_at(until, connect(config, terms, endpoint, until)).await.unwrap_or_else(|_| {
         let late = format!("no connection within {timeout:?} (connectTimeout)");
         Err(match endpoint {
             Endpoint::Any => late,
@@ -163,11 +171,11 @@ pub(super) async fn establish(
 
 async fn connect(
     config: &Config,
-    tls: Option<Result<ClientTls, String>>,
+    terms: Terms,
     endpoint: &Endpoint,
     until: Instant,
 ) -> Result<(Connection, impl Future<Output = ()> + Send + 'static + use<>), String> {
-    let tls = tls.transpose()?;
+    let tls = terms.tls.transpose()?;
     let reach = async {
         match endpoint {
             Endpoint::Any => dial(&config.resolve_until(until).await?).await,
@@ -186,7 +194,7 @@ async fn connect(
     let peer = address.peer();
     let options = &config.options;
     let keep = Keep {
-        keepalive: options.keepalive,
+        keepalive: terms.keepalive,
         keepalive_timeout: options.keepalive_timeout,
         without_calls: options.keepalive_without_calls,
         max_pings: options.max_pings_without_data,

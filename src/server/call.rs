@@ -10,11 +10,12 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::answer::{Answer, Refused};
 use super::body::{Body, BodyError};
@@ -23,6 +24,7 @@ use super::stream::PeerAddr;
 use super::{Ground, counters::Counters, request};
 use crate::codec::{Encoding, Message};
 use crate::deadline::Deadline;
+use crate::status;
 use crate::waiting::Waiting;
 
 /// How a call ended.
@@ -68,7 +70,12 @@ pub(super) struct Core {
     answer: Mutex<Answer>,
     body: Mutex<Option<Body>>,
     waiting: OnceLock<Waiting>,
+    /// When it began, where the log tells of calls.
+    began: Option<Instant>,
 }
+
+/// The target of log lines.
+const CALL: &str = "viaduct::call";
 
 impl ServerCall {
     pub(super) fn new(begin: Begin, ground: Arc<Ground>, answer: Answer, body: Option<Body>) -> Self {
@@ -80,6 +87,7 @@ impl ServerCall {
             answer: Mutex::new(answer),
             body: Mutex::new(body),
             waiting: OnceLock::new(),
+            began: tracing::enabled!(target: CALL, tracing::Level::DEBUG).then(Instant::now),
         }))
     }
 
@@ -310,7 +318,7 @@ impl Core {
 
     /// Ends the call with `status`. The first end counts.
     pub(super) fn finish(&self, status: &Status, trailers: HeaderMap, end: End) -> Result<(), Refused> {
-        self.ending(end, |answer| answer.finish(status, trailers, self))
+        self.ending(end, status.code(), |answer| answer.finish(status, trailers, self))
     }
 
     fn reply(&self, message: Bytes, trailers: HeaderMap) -> Result<(), Refused> {
@@ -319,7 +327,7 @@ impl Core {
             self.finish(&status, HeaderMap::new(), End::Answered)?;
             return Err(too_long);
         }
-        self.ending(End::Answered, |answer| answer.reply(message, trailers, self))
+        self.ending(End::Answered, Code::Ok, |answer| answer.reply(message, trailers, self))
     }
 
     /// Fails the call for what its body was; gives the status for the consumer.
@@ -333,7 +341,7 @@ impl Core {
                 let mut answer = lock(&self.answer);
                 let gone = std::mem::replace(&mut *answer, Answer::Ended);
                 drop(answer);
-                self.close(End::Gone);
+                self.close(End::Gone, Code::Cancelled);
                 drop(gone);
                 self.why().unwrap_or_else(|| Status::cancelled("the call is over"))
             }
@@ -347,13 +355,18 @@ impl Core {
         if matches!(result, Err(Refused::Ended)) && !matches!(*answer, Answer::Ended) {
             *answer = Answer::Ended;
             drop(answer);
-            self.close(End::Gone);
+            self.close(End::Gone, Code::Cancelled);
         }
         result
     }
 
     /// The last thing to send.
-    fn ending(&self, end: End, send: impl FnOnce(&mut Answer) -> Result<(), Refused>) -> Result<(), Refused> {
+    fn ending(
+        &self,
+        end: End,
+        code: Code,
+        send: impl FnOnce(&mut Answer) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         let mut answer = lock(&self.answer);
         if matches!(*answer, Answer::Ended) {
             return Err(Refused::Ended);
@@ -363,13 +376,16 @@ impl Core {
         drop(answer);
         // Before the handle is dropped, as the request's body must go first: h2 resets what the
         // client still sends when the last handle goes.
-        self.close(if result.is_ok() { end } else { End::Gone });
+        match &result {
+            Ok(()) => self.close(end, code),
+            Err(_) => self.close(End::Gone, Code::Cancelled),
+        }
         drop(done);
         result
     }
 
     /// Marks the end, lets go of the body and wakes who waits. Only the first end is marked.
-    fn close(&self, end: End) {
+    fn close(&self, end: End, code: Code) {
         let first = self
             .end
             .compare_exchange(End::Open as u8, end as u8, Ordering::AcqRel, Ordering::Acquire)
@@ -394,6 +410,16 @@ impl Core {
         if let Some(waiting) = self.waiting.get() {
             waiting.wake_all();
         }
+        if let Some(began) = self.began {
+            tracing::debug!(
+                target: CALL,
+                "{} from {} ended {} after {:.3} ms",
+                self.begin.head.uri.path(),
+                self.begin.peer,
+                status::code_name(code),
+                began.elapsed().as_secs_f64() * 1e3,
+            );
+        }
     }
 
     /// Looks whether the client has reset the call; if so, ends it.
@@ -404,7 +430,7 @@ impl Core {
         }
         let gone = std::mem::replace(&mut *answer, Answer::Ended);
         drop(answer);
-        self.close(End::Gone);
+        self.close(End::Gone, Code::Cancelled);
         drop(gone);
         Poll::Ready(())
     }

@@ -62,7 +62,7 @@ pub(super) async fn run(
         None => "the TLS handshake took too long".into(),
     };
     site.ground.counters.tls_failed.add();
-    tracing::debug!(%peer, "no TLS connection: {why}");
+    tracing::info!("no TLS connection with {peer}: {why}");
 }
 
 /// Who is on the other side.
@@ -87,8 +87,8 @@ where
         failed => {
             site.ground.counters.handshakes_failed.add();
             match failed {
-                Some(Err(error)) => tracing::debug!(peer = %peer.address, %error, "no HTTP/2 preface"),
-                _ => tracing::debug!(peer = %peer.address, "the HTTP/2 preface took too long"),
+                Some(Err(error)) => tracing::info!("no HTTP/2 connection with {}: {error}", peer.address),
+                _ => tracing::info!("no HTTP/2 connection with {}: the preface took too long", peer.address),
             }
             return;
         }

@@ -58,6 +58,10 @@ struct Shared {
     calls: AtomicUsize,
     /// Why this side ends the connection, where it does.
     ended: OnceLock<Status>,
+    /// The error that h2 ended it with.
+    broken: OnceLock<String>,
+    /// Whether the peer closed it for too many PINGs.
+    too_many_pings: AtomicBool,
     end: Notify,
     /// The peer wants no more calls here.
     leave: Notify,
@@ -130,6 +134,8 @@ impl Connection {
             peer: peer.into(),
             calls: AtomicUsize::new(0),
             ended: OnceLock::new(),
+            broken: OnceLock::new(),
+            too_many_pings: AtomicBool::new(false),
             end: Notify::new(),
             leave: Notify::new(),
             draining: AtomicBool::new(false),
@@ -181,6 +187,19 @@ impl Connection {
     pub fn left(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = Arc::clone(&self.shared);
         async move { shared.leave.notified().await }
+    }
+
+    /// Says afterwards why it ended, where that was no end in order, and whether for too many PINGs. This does not hold the connection.
+    pub fn end_reason(&self) -> impl FnOnce() -> (Option<String>, bool) + Send + 'static + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            let why = match (shared.ended.get(), shared.complaint.get(), shared.broken.get()) {
+                (Some(status), _, _) => Some(status.message().to_owned()),
+                (_, Some(why), _) | (_, _, Some(why)) => Some(why.clone()),
+                _ => None,
+            };
+            (why, shared.too_many_pings.load(Relaxed))
+        }
     }
 
     /// Whether this side has ended it.
@@ -254,7 +273,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if poll_both(&mut this.conn, &this.flusher, cx).is_ready() {
+        if let Poll::Ready(error) = poll_both(&mut this.conn, &this.flusher, cx) {
+            if let Some(error) = error {
+                this.shared.too_many_pings.store(is_of_pings(&error), Relaxed);
+                let _ = this.shared.broken.set(error.to_string());
+            }
             return Poll::Ready(());
         }
         if this.flusher.told_to_go() {
@@ -371,6 +394,15 @@ pub fn unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.reason() == Some(h2::Reason::REFUSED_STREAM)
             || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)))
+}
+
+/// Whether a connection ended because the peer had got more PINGs than it wants (gRPC's proposal A8).
+fn is_of_pings(error: &h2::Error) -> bool {
+    error.is_remote()
+        && error.is_go_away()
+        && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+        // What the peer says beside the code is nowhere else.
+        && format!("{error:?}").contains("too_many_pings")
 }
 
 /// For a connection that ended before it was one.

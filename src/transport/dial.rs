@@ -50,6 +50,9 @@ impl Address {
     }
 }
 
+/// The target of log lines.
+const CONNECTION: &str = "viaduct::connection";
+
 /// The pause before the next address is tried beside the ones that are being tried.
 ///
 /// RFC 8305, section 5, "Connection Attempt Delay".
@@ -68,7 +71,11 @@ pub async fn dial(addresses: &[Address]) -> Result<(Socket, Address), String> {
         if let Some(address) = waiting.next() {
             attempts.spawn(async move {
                 let peer = address.peer();
-                address.connect().await.map_err(|error| format!("{peer}: {error}"))
+                tracing::debug!(target: CONNECTION, "connecting to {peer}");
+                address.connect().await.map_err(|error| {
+                    tracing::debug!(target: CONNECTION, "cannot connect to {peer}: {error}");
+                    format!("{peer}: {error}")
+                })
             });
         }
         // The next address is tried after the delay or at the next failure.

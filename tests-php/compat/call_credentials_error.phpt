@@ -57,21 +57,21 @@ echo "NOT REACHED\n";
 null 14 Getting metadata from plugin failed with error: DomainException: no token today
 null 14 Getting metadata from plugin failed with error: TypeError:
 null 14 Getting metadata from plugin failed with error: TypeError: {closure%S}(): Argument #1 ($context) must be of type int, stdClass given
-null 3 Getting metadata from plugin failed with error: it returned a value of type null; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: it returned a value of type string; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: it returned a value of type int; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: it returned a value of type ArrayObject; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: the key 0 is a number; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: the value of "a" is of type string; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: a value of "a" is of type int; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: a value of "a" is of type array; expected array<string, string[]>
-null 3 Getting metadata from plugin failed with error: the key "Upper" is not legal: it has upper case
-null 3 Getting metadata from plugin failed with error: metadata key "" is not legal; expected one or more of 0-9 a-z _ - .
-null 3 Getting metadata from plugin failed with error: metadata key "a b" is not legal; expected one or more of 0-9 a-z _ - .
-null 3 Getting metadata from plugin failed with error: metadata key ":path" is not legal; expected one or more of 0-9 a-z _ - .
-null 3 Getting metadata from plugin failed with error: metadata key "grpc-timeout" belongs to the protocol and cannot be set
-null 3 Getting metadata from plugin failed with error: metadata value of "a" has the byte 0x0a; expected printable ASCII (0x20 to 0x7e), or a key that ends in "-bin" for binary values
-null 3 Getting metadata from plugin failed with error: there are more than 4096 values
+null 14 Getting metadata from plugin failed with error: it returned a value of type null; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: it returned a value of type string; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: it returned a value of type int; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: it returned a value of type ArrayObject; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: the key 0 is a number; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: the value of "a" is of type string; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: a value of "a" is of type int; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: a value of "a" is of type array; expected array<string, string[]>
+null 14 Getting metadata from plugin failed with error: the key "Upper" is not legal: it has upper case
+null 14 Getting metadata from plugin failed with error: metadata key "" is not legal; expected one or more of 0-9 a-z _ - .
+null 14 Getting metadata from plugin failed with error: metadata key "a b" is not legal; expected one or more of 0-9 a-z _ - .
+null 14 Getting metadata from plugin failed with error: metadata key ":path" is not legal; expected one or more of 0-9 a-z _ - .
+null 14 Getting metadata from plugin failed with error: metadata key "grpc-timeout" belongs to the protocol and cannot be set
+null 14 Getting metadata from plugin failed with error: metadata value of "a" has the byte 0x0a; expected printable ASCII (0x20 to 0x7e), or a key that ends in "-bin" for binary values
+null 14 Getting metadata from plugin failed with error: there are more than 4096 values
 the first of two: 14 Getting metadata from plugin failed with error: Exception: first
 insecure: null 16 call credentials are sent on secure channels only; the channel to 127.0.0.1:PORT is insecure
 the next call is none the worse: well

@@ -25,6 +25,8 @@ foreach ([
 }
 // The namespace is written in any case.
 var_dump(\grpc\STATUS_ABORTED, Grpc\VERSION === phpversion('grpc'), extension_loaded('grpc'), count(get_extension_funcs('grpc') ?: []) > 0);
+// What Composer's ext-grpc and google-ads compare is the official extension's; ours is beside it.
+var_dump(version_compare(phpversion('grpc'), '1.37', '>='), version_compare(Viaduct\VERSION, '1.0', '<'));
 var_dump(array_filter(get_extension_funcs('grpc'), fn(string $name) => str_starts_with($name, 'grpc\\')));
 ?>
 --EXPECT--
@@ -35,6 +37,8 @@ STATUS: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
 OP: 0 1 2 3 4 5 6 7
 CHANNEL: 0 1 2 3 4
 int(10)
+bool(true)
+bool(true)
 bool(true)
 bool(true)
 bool(true)

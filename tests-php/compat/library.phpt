@@ -222,9 +222,9 @@ outer sees /a.B/Unary
 inner sees /a.B/Unary
 Bad metadata value given
 -- a channel that was never constructed
-getTarget(): Error
-getConnectivityState(): Error
-close(): Error
+getTarget(): RuntimeException
+getConnectivityState(): RuntimeException
+close() returned
 new Call(): InvalidArgumentException
 new Call(): InvalidArgumentException
 -- closed

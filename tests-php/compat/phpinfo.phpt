@@ -22,6 +22,7 @@ section();
 --EXPECTF--
 gRPC support => enabled
 Viaduct version => %d.%d.%d
+Compatible with ext-grpc => 1.%d.%d
 h2 version => %d.%d.%d
 rustls version => %d.%d.%d
 tokio version => %d.%d.%d
@@ -30,6 +31,7 @@ Reactor => not started
 ---
 gRPC support => enabled
 Viaduct version => %d.%d.%d
+Compatible with ext-grpc => 1.%d.%d
 h2 version => %d.%d.%d
 rustls version => %d.%d.%d
 tokio version => %d.%d.%d

@@ -144,9 +144,9 @@ https://name.example:444/a.b.C D name.example:444
 ["channel","Bearer 4"]
 -- plugins that fail: nothing is sent
 14 not sent
-3 not sent
-3 not sent
-3 not sent
+14 not sent
+14 not sent
+14 not sent
 -- a plugin that cancels the call
 1
 -- on insecure channels

@@ -27,9 +27,10 @@ $change('ServerOptions.stub.php', 'final class', 'class');
 $change('ServerOptions.stub.php', '$concurrency = 256', '$concurrency = 255');
 $change('ChannelOptions.stub.php', '?int $maxSendBytes', '?int $maxsendBytes');
 $change('ChannelOptions.stub.php', '= Compression::None', '= Compression::Gzip');
+$change('constants.stub.php', "VERSION = '", "VERSION = 'other ");
 $change('exceptions.stub.php', 'class LogicException extends \LogicException', 'class LogicException extends \RuntimeException');
 
-$mine = '/^Viaduct.(StatusCode|Compression|Credentials|Status|ServerOptions|ChannelOptions|LogicException)\b/';
+$mine = '/^(const VERSION|Viaduct.(StatusCode|Compression|Credentials|Status|ServerOptions|ChannelOptions|LogicException)\b)/';
 foreach (compareWithStubs($stubs) as $difference) {
     if (preg_match($mine, $difference)) {
         echo strtok($difference, "\n"), "\n";
@@ -60,6 +61,7 @@ Viaduct\Status::$message
 Viaduct\Status::isOk()
 Viaduct\StatusCode::DataLoss
 Viaduct\LogicException
+const VERSION
 Viaduct\Compression::Deflate is missing in the stubs: public case 2
 Viaduct\Credentials::insecure() is missing in the stubs: public static (): Viaduct\Credentials
 --- Grpc

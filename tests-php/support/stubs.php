@@ -35,6 +35,12 @@ function describeNamespace(string $namespace, bool $internal): array
             $out[plain($function->getName()) . '()'] = signature($function);
         }
     }
+    foreach (get_defined_constants(true)[$internal ? 'grpc' : 'user'] ?? [] as $name => $value) {
+        // PHP keeps the namespace in lower case.
+        if (stripos($name, $namespace . '\\') === 0) {
+            $out['const ' . substr($name, strlen($namespace) + 1)] = literal($value);
+        }
+    }
     return $out;
 }
 

@@ -82,12 +82,15 @@ function wrongTable(): array
         'flow-control-error' => 'Internal', 'settings-timeout' => 'Internal', 'stream-closed' => 'Internal',
         'frame-size-error' => 'Internal', 'refused-stream' => 'Unavailable', 'cancel' => 'Cancelled',
         'compression-error' => 'Internal', 'connect-error' => 'Internal', 'enhance-your-calm' => 'ResourceExhausted',
-        'inadequate-security' => 'PermissionDenied', 'http-1-1-required' => 'Unknown',
+        'inadequate-security' => 'PermissionDenied', 'http-1-1-required' => 'Internal',
     ];
-    foreach ($resets as $reason => $code) {
+    foreach (array_keys($resets) as $number => $reason) {
+        $code = $resets[$reason];
         $name = strtr(strtoupper($reason), '-', '_');
-        $table["rst-$reason"] = [$code, "the peer reset the stream with $name while waiting for the answer"];
-        $table["rst-after-message-$reason"] = [$code, "the peer reset the stream with $name while receiving the answer"];
+        // The official library's words stand in brackets: programs look for them.
+        $theirs = "(Received RST_STREAM with error code $number)";
+        $table["rst-$reason"] = [$code, "the peer reset the stream with $name while waiting for the answer $theirs"];
+        $table["rst-after-message-$reason"] = [$code, "the peer reset the stream with $name while receiving the answer $theirs"];
     }
     return $table;
 }

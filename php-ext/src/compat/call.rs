@@ -4,7 +4,7 @@ use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::ffi::ZEND_ACC_PROTECTED;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
-use ext_php_rs::zend::ClassEntry;
+use ext_php_rs::zend::{ClassEntry, ce};
 use http::uri::Authority;
 use viaduct::client::Method;
 use viaduct::error::quote;
@@ -68,13 +68,14 @@ impl Class for Call {
         let Some(link) = channel.link() else {
             return Err(invalid_argument("Call cannot be constructed from a closed Channel"));
         };
-        let method = Method::lenient(&String::from_utf8_lossy(method.as_bytes()))
-            .map_err(|error| invalid_argument(&error.to_string()))?;
+        let given = String::from_utf8_lossy(method.as_bytes());
+        let method = Method::lenient(&given).map_err(|error| invalid_argument(&error.to_string()))?;
+        let bare = !given.starts_with('/');
         let authority = authority(host)?;
         let given: &Zval = a.get(0)?;
         // SAFETY: `$channel` is what the class declares first, see below.
         unsafe { call.object()?.write_first(given.shallow_clone()) };
-        let client = ClientCall::new(link, &channel, method, authority, deadline.deadline());
+        let client = ClientCall::new(link, &channel, (method, bare), authority, deadline.deadline());
         Ok(Self::Client(Box::new(client)))
     }
 
@@ -126,7 +127,12 @@ fn start_batch(call: call::Call<'_>) -> Result<ObjectBox, Thrown> {
             return message_alone(&message);
         }
     }
-    let mut ops = Ops::read(batch?)?;
+    let batch = batch?;
+    if batch.is_empty() {
+        // Nothing is asked of the call, whatever it is doing.
+        return ObjectBox::new(ce::stdclass());
+    }
+    let mut ops = Ops::read(batch)?;
     let received = match this {
         Call::Client(client) => client.run(&mut ops)?,
         Call::Server(server) => server.run(&mut ops)?,

@@ -168,7 +168,7 @@ fn failed(thrown: Thrown) -> Status {
 /// Reads what a plugin returned: `array<string, string[]>`.
 fn read(map: &mut HeaderMap, answer: &Zval) -> Result<(), Status> {
     let refused = |why: &dyn std::fmt::Display| {
-        Status::invalid_argument(format!("Getting metadata from plugin failed with error: {why}"))
+        Status::unavailable(format!("Getting metadata from plugin failed with error: {why}"))
     };
     let wrong = |what: String| refused(&format_args!("{what}; expected array<string, string[]>"));
     let Some(array) = answer.dereference().array() else {

@@ -15,9 +15,10 @@ use super::call_credentials::CallCredentialsValue;
 use super::channel_credentials::ChannelCredentials;
 use super::exceptions::{expecting, invalid_argument, runtime};
 use super::link::{Link, Tls};
+use super::pool;
 use super::timeval::Timeval;
-use super::{ini, pool};
 use crate::errors::Thrown;
+use crate::ini;
 use crate::scheduler::{self, wait};
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
@@ -179,7 +180,8 @@ fn state(number: i64) -> Option<Connectivity> {
 /// The link of the object whose method is called. The message is the official extension's, to the
 /// missing spaces.
 fn link(call: Call<'_>, what: &str) -> Result<Rc<Link>, Thrown> {
-    let link = call.this::<Channel>()?.link();
+    // A subclass may have made none.
+    let link = call.object()?.rust::<Channel>().and_then(Channel::link);
     link.ok_or_else(|| runtime(&format!("{what}Channel is already closed.")))
 }
 
@@ -234,8 +236,10 @@ fn watch_connectivity_state(call: Call<'_>) -> Result<bool, Thrown> {
 
 fn close(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    // Dropped after the borrow has ended.
-    let link = call.this::<Channel>()?.link.take();
-    drop(link);
+    if let Some(channel) = call.object()?.rust::<Channel>() {
+        // Dropped after the borrow has ended.
+        let link = channel.link.take();
+        drop(link);
+    }
     Ok(())
 }

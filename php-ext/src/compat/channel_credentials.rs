@@ -14,8 +14,8 @@ use viaduct::tls::ClientTls;
 
 use super::call_credentials::{CallCredentials, CallCredentialsValue};
 use super::exceptions::{expecting, invalid_argument};
-use super::ini;
 use crate::errors::Thrown;
+use crate::ini;
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
 use crate::zend::collect::{Collector, Holds};

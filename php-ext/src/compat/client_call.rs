@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::uri::Authority;
+use http::{HeaderMap, HeaderValue};
 use viaduct::Status;
 use viaduct::client::{Call as Core, CallOptions, Method};
 use viaduct::codec::{Encoding, Message};
@@ -40,6 +40,8 @@ pub(crate) struct ClientCall {
     /// Empty when the channel is closed.
     channel: Rc<RefCell<Option<Rc<Link>>>>,
     method: Method,
+    /// Whether it was given without a slash in front.
+    bare: bool,
     authority: Option<Authority>,
     deadline: Option<Deadline>,
     /// The channel's call credentials, and the call's own.
@@ -85,7 +87,7 @@ impl ClientCall {
     pub(crate) fn new(
         link: Rc<Link>,
         channel: &Channel,
-        method: Method,
+        (method, bare): (Method, bool),
         authority: Option<Authority>,
         deadline: Option<Deadline>,
     ) -> Self {
@@ -95,6 +97,7 @@ impl ClientCall {
             link,
             channel: channel.slot(),
             method,
+            bare,
             authority,
             deadline: Deadline::earliest(deadline, inherited),
             inherited: channel.call_credentials(),
@@ -244,6 +247,11 @@ impl ClientCall {
                 return Ok(self.refusal(wanted));
             }
         };
+        if self.bare
+            && let Ok(given) = HeaderValue::from_str(self.method.as_str().trim_start_matches('/'))
+        {
+            initial.insert(metadata::GIVEN_PATH, given);
+        }
         let scheduler = scheduler::scheduler()?;
         let options = CallOptions {
             metadata: initial,

@@ -47,10 +47,14 @@ const NUMBERS: [(&str, i64); 41] = [
     ("Grpc\\CHANNEL_FATAL_FAILURE", 4),
 ];
 
+/// The release of the official extension whose surface and behaviour ours are: what Composer (`ext-grpc`), google-ads and
+/// the headers of Google's clients compare. See docs/migrating-from-ext-grpc.md.
+pub(crate) const VERSION: &str = "1.83.0";
+
 /// Adds the constants to the module.
 pub(crate) fn register(mut module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     for (name, value) in NUMBERS {
         module = module.constant((name, value, &[]));
     }
-    module.constant(("Grpc\\VERSION", env!("CARGO_PKG_VERSION"), &[]))
+    module.constant(("Grpc\\VERSION", VERSION, &[])).constant(("Viaduct\\VERSION", viaduct::VERSION, &[]))
 }

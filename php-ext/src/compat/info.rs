@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use ext_php_rs::ffi::{php_info_print_table_end, php_info_print_table_row, php_info_print_table_start};
 use ext_php_rs::zend::ModuleEntry;
 
+use super::constants::VERSION;
 use super::pool;
 use crate::scheduler;
 use crate::zend::sys;
@@ -29,7 +30,8 @@ fn rows() -> Vec<(&'static str, String)> {
     let pool::Counts { open, pooled, used } = pool::counts();
     vec![
         ("gRPC support", "enabled".to_owned()),
-        ("Viaduct version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("Viaduct version", viaduct::VERSION.to_owned()),
+        ("Compatible with ext-grpc", VERSION.to_owned()),
         ("h2 version", env!("VERSION_OF_H2").to_owned()),
         ("rustls version", env!("VERSION_OF_RUSTLS").to_owned()),
         ("tokio version", env!("VERSION_OF_TOKIO").to_owned()),

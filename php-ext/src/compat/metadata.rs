@@ -21,6 +21,9 @@ const MOST: usize = 4096;
 /// How messages of one call are compressed, said in its initial metadata. It does not travel.
 const ENCODING_REQUEST: &str = "grpc-internal-encoding-request";
 
+/// The path of a method that was given without a slash in front, as no path travels so. Neither side shows it.
+pub(crate) const GIVEN_PATH: &str = "x-viaduct-given-path";
+
 /// Reads metadata; `None` where a key or a value is not legal. What the protocol itself sets is passed
 /// over, as it is in the official core, which writes over it.
 pub(crate) fn from_php(value: &Zval) -> Option<HeaderMap> {
@@ -70,7 +73,7 @@ pub(crate) fn to_php(map: &HeaderMap) -> Zval {
     let mut array: Option<ZBox<ZendHashTable>> = None;
     for name in map.keys() {
         let shown = !is_reserved(name.as_str()) || name == "user-agent" || name == "grpc-status-details-bin";
-        if !shown {
+        if !shown || name == GIVEN_PATH {
             continue;
         }
         let mut list = ZendHashTable::new();
@@ -86,6 +89,9 @@ pub(crate) fn to_php(map: &HeaderMap) -> Zval {
             } else {
                 list.push(string(bytes))
             };
+        }
+        if list.is_empty() {
+            continue;
         }
         // Nor can setting an element to a list.
         let _ = array.get_or_insert_with(ZendHashTable::new).insert(name.as_str(), list);

@@ -18,9 +18,7 @@ pub(crate) mod constants;
 pub(crate) mod exceptions;
 pub(crate) mod fields;
 pub(crate) mod info;
-pub(crate) mod ini;
 pub(crate) mod link;
-mod log;
 pub(crate) mod metadata;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
@@ -35,7 +33,7 @@ use crate::zend::collect;
 
 /// Registers the classes and the settings; in MINIT.
 pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
-    ini::register(module);
+    crate::ini::register(module);
     fields::register();
     register_open::<timeval::Timeval>()?;
     register_open::<call_credentials::CallCredentials>()?;

@@ -19,13 +19,13 @@ use viaduct::tls::ServerTls;
 
 use super::call::Call as GrpcCall;
 use super::exceptions::{expecting, logic, runtime};
-use super::ini;
-use super::metadata;
+use super::metadata::{self, GIVEN_PATH};
 use super::server_args::ServerArgs;
 use super::server_call::ServerCall;
 use super::server_credentials::ServerCredentials;
 use super::timeval::Timeval;
 use crate::errors::{self, Thrown};
+use crate::ini;
 use crate::scheduler::{self, wait};
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, OPEN, rust_class, untyped};
@@ -215,7 +215,7 @@ fn request_call(call: Call<'_>) -> Result<ObjectBox, Thrown> {
 fn described(call: CoreCall, max_send: Option<usize>) -> Result<ObjectBox, Thrown> {
     let result = ObjectBox::new(ce::stdclass())?;
     let set = |name, value| result.get().write(ce::stdclass(), name, value);
-    set("method", string(method_of(call.path()).as_bytes()));
+    set("method", string(method_of(&call).as_bytes()));
     set("host", string(call.authority().as_bytes()));
     let deadline = Timeval::of_deadline(call.deadline()).into_object();
     set("absolute_deadline", value(deadline.into_zval(false))?);
@@ -229,11 +229,9 @@ fn value(value: ext_php_rs::error::Result<Zval>) -> Result<Zval, Thrown> {
     value.map_err(|error| errors::error(error.to_string()))
 }
 
-/// The method as the client named it. HTTP/2 wants a slash in front; clients put one where the name
-/// has none.
-fn method_of(path: &str) -> &str {
-    match path.strip_prefix('/') {
-        Some(name) if !name.contains('/') => name,
-        _ => path,
-    }
+/// The path as the client gave it. HTTP/2 wants a slash in front; a client of ours that was given none says so.
+fn method_of(call: &CoreCall) -> &str {
+    let path = call.path();
+    let given = call.headers().get(GIVEN_PATH).and_then(|given| given.to_str().ok());
+    given.filter(|given| path.strip_prefix('/') == Some(given)).unwrap_or(path)
 }

@@ -35,7 +35,7 @@ use viaduct::reactor::{Reactor, turn};
 use crate::errors::{self, Thrown};
 use crate::zend::switch::Raw;
 use crate::zend::{exception_pending, is_fatal, switch};
-use crate::{fiber, signals};
+use crate::{fiber, ini, signals};
 
 pub(crate) use strand::Strand;
 use strand::{Begin, fiber_main};
@@ -128,6 +128,7 @@ pub(crate) fn running() -> Option<Rc<Scheduler>> {
 
 #[cold]
 fn start() -> Result<Rc<Scheduler>, Thrown> {
+    ini::first_use();
     // For the benchmark that says what the inline reactor is worth.
     let threaded = std::env::var_os("VIADUCT_REACTOR").is_some_and(|v| v == "thread");
     let reactor = if threaded { Reactor::threaded() } else { Reactor::inline() };

@@ -6,7 +6,7 @@ use std::sync::Once;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
 
-use super::log;
+use crate::log;
 use crate::zend::{self, sys};
 
 const SYSTEM: IniEntryPermission = IniEntryPermission::System;
@@ -38,8 +38,8 @@ pub(crate) fn unregister(module: i32) {
     unsafe { sys::zend_unregister_ini_entries(module) };
 }
 
-/// To be called where a channel, a server or credentials are made. Does something the first time in a
-/// process only.
+/// To be called where a channel, a server, credentials or the reactor are made, of either namespace. Does something the
+/// first time in a process only.
 pub(crate) fn first_use() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
