@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c clean
+.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c install-command clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,11 +61,15 @@ lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
-install: install-c ## Put grpc.so into PHP's extension directory and enable it (DESTDIR is honoured); the C library, too
+# Those that install build nothing: root often has no cargo, and what root builds is root's.
+install: ## Put grpc.so, as 'make build' has made it, into PHP's extension directory and enable it (DESTDIR is honoured)
 	@scripts/install
 
-install-c: ## Install the C library only: header, .so, .a, pkg-config, CMake (PREFIX and DESTDIR are honoured)
+install-c: ## Install the C library of 'make library': header, .so, .a, pkg-config, CMake (PREFIX and DESTDIR are honoured)
 	@scripts/install-c
+
+install-command: ## Install the command of 'make command' (PREFIX and DESTDIR are honoured)
+	@scripts/install-command
 
 clean: ## Remove everything that was built, and the Python environment
 	$(CARGO) clean

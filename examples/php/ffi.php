@@ -4,7 +4,7 @@
 //
 //     php examples/php/ffi.php [TARGET [PREFIX]]
 //
-// `make install` has put the library's declarations where this reads them: PREFIX/share/viaduct/viaduct-ffi.h. PREFIX is
+// `make install-c` has put the library's declarations where this reads them: PREFIX/share/viaduct/viaduct-ffi.h. PREFIX is
 // /usr/local where nothing is said.
 
 // HelloRequest and HelloReply by hand: one string, field 1, shorter than 128 bytes. google/protobuf does it for all.
