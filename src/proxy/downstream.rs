@@ -78,7 +78,7 @@ where
 {
     let listen = &line.listen.settings;
     let counters = &line.shared.counters;
-    let mut server = Server::new(io, config(listen));
+    let mut server = Server::new(io, config(listen, line.peer));
     match member.before(until, poll_fn(|cx| server.poll_preface(cx))).await {
         Some(Ok(())) => {}
         None if !member.is_serving() => return,
@@ -91,13 +91,14 @@ where
     poll_fn(|cx| driver.poll(&mut server, cx)).await;
 }
 
-fn config(listen: &Listen) -> Config {
+fn config(listen: &Listen, peer: PeerAddr) -> Config {
     Config {
         window: WINDOWS.0,
         connection_window: WINDOWS.1,
         max_frame: 64 << 10,
         max_streams: listen.max_streams.max(1),
         max_headers: listen.max_headers as usize,
+        local: matches!(peer, PeerAddr::Unix),
     }
 }
 

@@ -24,6 +24,7 @@ use super::inbox::Incoming;
 use super::keepalive::Keepalive;
 use super::lifecycle::{Membership, Phase};
 use super::lifetime::{Due, Lifetime};
+use super::local::Local;
 use super::router::RequestShape;
 use super::stream::{PeerAddr, wrap};
 use super::timers::Deadlines;
@@ -46,15 +47,23 @@ pub(super) async fn run(
     member: &mut Membership,
 ) {
     let until = Instant::now() + site.ground.config.handshake_timeout;
+    let limit = site.ground.config.max_header_list as usize;
     let Some(tls) = tls else {
-        return serve(socket, Peer { address: peer, certificate: None }, site, member, until).await;
+        let named = Peer { address: peer, certificate: None };
+        return match peer {
+            PeerAddr::Ip(_) => serve(socket, named, site, member, until).await,
+            PeerAddr::Unix => serve(Local::new(socket, limit), named, site, member, until).await,
+        };
     };
     let accepted = member.before(until, TlsAcceptor::from(tls.config()).accept(socket)).await;
     let why = match accepted {
         Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            let peer = Peer { address: peer, certificate: shown.map(|one| one.as_ref().into()) };
-            return serve(stream, peer, site, member, until).await;
+            let named = Peer { address: peer, certificate: shown.map(|one| one.as_ref().into()) };
+            return match peer {
+                PeerAddr::Ip(_) => serve(stream, named, site, member, until).await,
+                PeerAddr::Unix => serve(Local::new(stream, limit), named, site, member, until).await,
+            };
         }
         Some(Ok(_)) => crate::tls::no_h2(),
         Some(Err(error)) => explain(&error),

@@ -35,6 +35,7 @@ pub(crate) mod keepalive;
 pub(crate) mod lifecycle;
 mod lifetime;
 pub(crate) mod listener;
+mod local;
 mod request;
 mod router;
 pub(crate) mod stream;

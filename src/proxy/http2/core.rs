@@ -13,10 +13,10 @@ use super::frame::{
     DEFAULT_WINDOW, Head, PREFACE, flag, kind, put, put_goaway, put_reset, put_window_update,
 };
 use super::head::Known;
-use super::hpack::{Decoder, Encoder};
 use super::out::Out;
 use super::settings::{Config, Peers};
 use super::streams::{Key, Streams};
+use crate::transport::hpack::{Decoder, Encoder};
 
 /// How much of all streams together may lie ready to be written.
 pub(super) const BUFFER: usize = 256 << 10;
@@ -132,7 +132,7 @@ impl Core {
             out: Out::default(),
             encoder: Encoder::new(),
             decoder: Decoder::new(TABLE),
-            known: Known::default(),
+            known: Known::new(config.local),
             peers: Peers::default(),
             streams: Streams::default(),
             block: None,
@@ -416,6 +416,7 @@ mod tests {
             max_frame: 1 << 14,
             max_streams: 10,
             max_headers: 1 << 14,
+            local: false,
         };
         Core::begin(Role::Server, config)
     }

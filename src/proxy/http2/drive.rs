@@ -183,6 +183,7 @@ mod tests {
             max_frame: 1 << 14,
             max_streams: 10,
             max_headers: 1 << 14,
+            local: false,
         };
         let shared = Core::begin(Role::Client, config);
         let key = shared.lock().streams.insert(Entry { id: 1, held: true, ..Entry::default() });

@@ -9,8 +9,8 @@ use http::{
     response,
 };
 
-use super::hpack::{Encoder, Field, Name};
 use crate::deadline::{GRPC_TIMEOUT, format_timeout};
+use crate::transport::hpack::{Encoder, Field, Name};
 
 /// The fields of one header block, as they come.
 #[derive(Debug, Default)]
@@ -172,13 +172,26 @@ impl Fields {
 pub(super) struct Known {
     authority: Option<Authority>,
     path: Option<PathAndQuery>,
+    /// Whether the peer is on a unix socket.
+    local: bool,
 }
 
 impl Known {
+    pub(super) fn new(local: bool) -> Self {
+        Self { local, ..Self::default() }
+    }
+
     fn authority(&mut self, value: &HeaderValue) -> Option<Authority> {
         match &self.authority {
             Some(known) if known.as_str().as_bytes() == value.as_bytes() => {}
-            _ => self.authority = Some(Authority::try_from(value.as_bytes()).ok()?),
+            _ => {
+                self.authority = Some(match Authority::try_from(value.as_bytes()) {
+                    Ok(authority) => authority,
+                    // There clients name the socket's path, each in its way.
+                    Err(_) if self.local => Authority::from_static("localhost"),
+                    Err(_) => return None,
+                });
+            }
         }
         self.authority.clone()
     }

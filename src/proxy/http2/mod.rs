@@ -24,7 +24,6 @@ mod drive;
 mod error;
 mod frame;
 mod head;
-mod hpack;
 mod inbox;
 mod out;
 mod receive;

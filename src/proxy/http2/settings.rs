@@ -24,6 +24,8 @@ pub(in crate::proxy) struct Config {
     pub(in crate::proxy) max_streams: u32,
     /// The longest list of headers, in bytes as HTTP/2 counts them.
     pub(in crate::proxy) max_headers: usize,
+    /// Whether the peer is on a unix socket, where an `:authority` may be a path.
+    pub(in crate::proxy) local: bool,
 }
 
 impl Config {

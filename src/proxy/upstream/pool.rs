@@ -27,6 +27,7 @@ const CONFIG: Config = Config {
     max_frame: 64 << 10,
     max_streams: 0,
     max_headers: 1 << 20,
+    local: false,
 };
 
 /// The connections.

@@ -66,6 +66,7 @@ async fn serve(far: DuplexStream, line: Arc<Line>) {
         max_streams: 1 << 20,
         // The client's head was measured where it came in.
         max_headers: 16 << 20,
+        local: false,
     };
     let mut server = Server::new(far, config);
     let mut timer = None;

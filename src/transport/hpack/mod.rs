@@ -7,14 +7,16 @@
 //! and its call is better told what it says than that it is malformed.
 
 mod decode;
+#[cfg(feature = "proxy")]
 mod encode;
 mod huffman;
 mod tables;
 
 use http::HeaderName;
 
-pub(super) use decode::{Decoder, Field};
-pub(super) use encode::Encoder;
+pub(crate) use decode::{Decoder, Field};
+#[cfg(feature = "proxy")]
+pub(crate) use encode::Encoder;
 
 /// The name of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,18 +38,23 @@ pub(crate) enum Name {
 }
 
 impl Name {
+    /// As it is written, with the colon of a pseudo-header.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Method => ":method",
+            Self::Scheme => ":scheme",
+            Self::Authority => ":authority",
+            Self::Path => ":path",
+            Self::Protocol => ":protocol",
+            Self::Status => ":status",
+            Self::Header(name) => name.as_str(),
+        }
+    }
+
     /// How many bytes the name has, with the colon of a pseudo-header.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Method => ":method".len(),
-            Self::Scheme => ":scheme".len(),
-            Self::Authority => ":authority".len(),
-            Self::Path => ":path".len(),
-            Self::Protocol => ":protocol".len(),
-            Self::Status => ":status".len(),
-            Self::Header(name) => name.as_str().len(),
-        }
+        self.as_str().len()
     }
 
     /// The name these bytes are, where they are one (RFC 9113, sections 8.2.1 and 8.3).
