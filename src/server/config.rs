@@ -82,10 +82,18 @@ impl Default for ServerConfig {
 /// server takes of 100 bytes. What streams get above that window counts its frames.
 const DATA_FRAME_BUDGET: usize = 192 << 20;
 
+/// The longest frame that a client may send. A DATA frame is a piece of memory: 64 KiB keeps a message of 1 MiB in 16.
+pub(super) const MAX_FRAME: u32 = 64 << 10;
+
 impl ServerConfig {
     /// The windows of a connection.
     pub(super) fn windows(&self) -> Windows {
         Windows { base: self.stream_window, budget: self.window_budget.into() }
+    }
+
+    /// The longest list of headers that is taken, in bytes as HTTP/2 counts them.
+    pub(super) fn header_list_limit(&self) -> u32 {
+        self.max_header_list.max(1024)
     }
 
     /// The HTTP/2 side of this configuration.
@@ -97,9 +105,8 @@ impl ServerConfig {
             .initial_window_size(MAX_WINDOW)
             .initial_connection_window_size(MAX_WINDOW)
             .max_concurrent_streams(streams)
-            // A DATA frame is a piece of memory: 64 KiB keeps a message of 1 MiB in 16 pieces.
-            .max_frame_size(64 << 10)
-            .max_header_list_size(self.max_header_list.max(1024))
+            .max_frame_size(MAX_FRAME)
+            .max_header_list_size(self.header_list_limit())
             .max_send_buffer_size(self.send_buffer.max(1))
             .data_frame_budget(DATA_FRAME_BUDGET)
             // A client may cancel all its calls at once before we look (h2 allows 20 by default) …

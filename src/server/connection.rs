@@ -47,7 +47,7 @@ pub(super) async fn run(
     member: &mut Membership,
 ) {
     let until = Instant::now() + site.ground.config.handshake_timeout;
-    let limit = site.ground.config.max_header_list as usize;
+    let limit = site.ground.config.header_list_limit() as usize;
     let Some(tls) = tls else {
         let named = Peer { address: peer, certificate: None };
         return match peer {

@@ -12,14 +12,17 @@ use bytes::{Buf as _, BytesMut};
 use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::config::MAX_FRAME;
 use crate::transport::hpack::{Decoder, Name};
 
 /// The bytes that a client's side begins with (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 /// A frame's head (RFC 9113, section 4.1).
 const HEAD: usize = 9;
-/// The longest frame that everyone takes.
-const FRAME: usize = 16_384;
+/// The longest frame, coming and going.
+const FRAME: usize = MAX_FRAME as usize;
+/// How much is read at once.
+const READ: usize = 16 << 10;
 /// The size of the table that h2 lets its peers have.
 const TABLE: usize = 4096;
 
@@ -55,7 +58,7 @@ impl<IO> Local<IO> {
             io,
             decoder: Decoder::new(TABLE),
             limit,
-            scratch: vec![0; FRAME].into(),
+            scratch: vec![0; READ].into(),
             raw: BytesMut::new(),
             ready: BytesMut::new(),
             pass: PREFACE,
@@ -76,15 +79,20 @@ impl<IO> Local<IO> {
             let [a, b, c, kind, flags, s, t, u, v] = head;
             let length = u32::from_be_bytes([0, a, b, c]) as usize;
             let stream = u32::from_be_bytes([s & 0x7f, t, u, v]);
-            let ours = match kind {
-                HEADERS => self.block.is_none(),
-                CONTINUATION => self.block.is_some_and(|(of, _)| of == stream),
-                _ => false,
-            };
-            // What is out of order or too long is for h2 to find.
-            if !ours || length > FRAME {
-                self.pass = HEAD + length;
-                continue;
+            match (kind, self.block) {
+                (HEADERS, None) => {}
+                (CONTINUATION, Some((of, _))) if of == stream => {}
+                // Nothing comes between the frames of a block (RFC 9113, section 4.3).
+                (HEADERS | CONTINUATION, _) | (_, Some(_)) => {
+                    return Err(broken("a header block is out of order"));
+                }
+                _ => {
+                    self.pass = HEAD + length;
+                    continue;
+                }
+            }
+            if length > FRAME {
+                return Err(broken("a frame is too long"));
             }
             if self.raw.len() < HEAD + length {
                 return Ok(());
@@ -98,7 +106,7 @@ impl<IO> Local<IO> {
                 &payload
             };
             // A list is no longer than its block decodes to, and h2 takes no such blocks.
-            if self.fragments.len() + fragment.len() > self.limit.saturating_mul(2).max(4 * FRAME) {
+            if self.fragments.len() + fragment.len() > self.limit.saturating_mul(2).max(2 * FRAME) {
                 return Err(broken("a header block is too long"));
             }
             self.fragments.extend_from_slice(fragment);
@@ -338,8 +346,17 @@ mod tests {
             endless.extend_from_slice(&frame(CONTINUATION, 0, 1, &[0xbe; 16_000]));
         }
         assert!(passed(&endless, endless.len(), 1 << 14).await.is_err());
-        let cut = [vec![b'P'; PREFACE], frame(HEADERS, END_HEADERS, 1, &[0x7f])].concat();
-        assert!(passed(&cut, cut.len(), 1 << 14).await.is_err());
+        for wrong in [
+            frame(HEADERS, END_HEADERS, 1, &[0x7f]),
+            frame(CONTINUATION, END_HEADERS, 1, &block),
+            [frame(HEADERS, 0, 1, &block), frame(6, 0, 0, &[0; 8])].concat(),
+            [frame(HEADERS, 0, 1, &block), frame(HEADERS, END_HEADERS, 3, &[0x83])].concat(),
+            [frame(HEADERS, 0, 1, &block), frame(CONTINUATION, END_HEADERS, 3, &[0x83])].concat(),
+            frame(HEADERS, END_HEADERS, 1, &[0; FRAME + 1]),
+        ] {
+            let sent = [vec![b'P'; PREFACE], wrong].concat();
+            assert!(passed(&sent, sent.len(), 1 << 14).await.is_err());
+        }
     }
 
     #[test]
