@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +40,22 @@ use crate::waiting::Waiters;
 
 /// The target of log lines.
 const CALL: &str = "viaduct::call";
+
+/// How a call ends that this side has cancelled.
+static CANCELLED: LazyLock<(Status, HeaderMap)> =
+    LazyLock::new(|| (Status::cancelled("the call was cancelled by this side"), HeaderMap::new()));
+
+/// How long a call takes.
+struct Timing {
+    began: Instant,
+    took: OnceLock<Duration>,
+}
+
+impl Timing {
+    fn start() -> Box<Self> {
+        Box::new(Self { began: Instant::now(), took: OnceLock::new() })
+    }
+}
 
 /// How a call with one response ended.
 #[derive(Debug, Clone)]
@@ -75,12 +91,11 @@ pub(super) struct Shared {
     end: OnceLock<(Status, HeaderMap)>,
     /// Whether somebody was told how the call ended. Set under the lock.
     told: AtomicBool,
-    /// How the call ended for whoever cancelled it before they were told. Set under the lock.
-    cancelled: OnceLock<(Status, HeaderMap)>,
+    /// Whether it was cancelled after its end, before anybody was told of that. Set under the lock.
+    cancelled: AtomicBool,
     guard: OnceLock<AbortHandle>,
-    /// When it began, where the log tells of calls.
-    began: Option<Instant>,
-    took: OnceLock<Duration>,
+    /// Where the log tells of calls.
+    timing: Option<Box<Timing>>,
     /// Told by the engine.
     pub(super) changed: Notify,
 }
@@ -213,10 +228,9 @@ impl Call {
             headers: OnceLock::new(),
             end: OnceLock::new(),
             told: AtomicBool::new(false),
-            cancelled: OnceLock::new(),
+            cancelled: AtomicBool::new(false),
             guard: OnceLock::new(),
-            began: tracing::enabled!(target: CALL, tracing::Level::DEBUG).then(Instant::now),
-            took: OnceLock::new(),
+            timing: tracing::enabled!(target: CALL, tracing::Level::DEBUG).then(Timing::start),
             changed: Notify::new(),
         }))
     }
@@ -411,8 +425,9 @@ impl Call {
 
     /// Status and trailers, once the call has ended. To be told to nobody, as [`cancel`](Self::cancel) may still change
     /// them: see [`tell`](Self::tell).
+    #[inline]
     pub fn end(&self) -> Option<&(Status, HeaderMap)> {
-        self.0.cancelled.get().or_else(|| self.0.end.get())
+        self.0.end()
     }
 
     /// Status and trailers, once the call has ended, for whoever made it. They stay what they are from then on.
@@ -453,16 +468,13 @@ impl Call {
 
     /// Ends the call with CANCELLED, unless it has ended and somebody was told how.
     pub fn cancel(&self) {
-        let status = || Status::cancelled("the call was cancelled by this side");
         if self.end().is_none() {
-            self.kill(status());
+            self.kill(CANCELLED.0.clone());
         }
         let told = || self.0.told.load(Relaxed);
         if !told() && self.end().is_some_and(|(status, _)| status.code() != Code::Cancelled) {
             let _state = self.lock();
-            if !told() {
-                let _ = self.0.cancelled.set((status(), HeaderMap::new()));
-            }
+            self.0.cancelled.store(!told(), Relaxed);
         }
     }
 
@@ -490,8 +502,8 @@ impl Call {
 
     pub(super) fn finish_locked(&self, state: &mut State, status: Status, trailers: HeaderMap) {
         if self.0.end.set((status, trailers)).is_ok() {
-            if let Some(began) = self.0.began {
-                let _ = self.0.took.set(began.elapsed());
+            if let Some(timing) = &self.0.timing {
+                let _ = timing.took.set(timing.began.elapsed());
             }
             // Dropping what is left of the stream resets it where it is not over.
             state.send = None;
@@ -515,18 +527,24 @@ impl Call {
 }
 
 impl Shared {
+    #[inline]
+    fn end(&self) -> Option<&(Status, HeaderMap)> {
+        let end = self.end.get()?;
+        Some(if self.cancelled.load(Relaxed) { &CANCELLED } else { end })
+    }
+
     /// Tells the log how the call ended. Not to be called under the lock: who listens may use the call.
     fn log_end(&self) {
-        let Some(began) = self.began else { return };
+        let Some(timing) = &self.timing else { return };
         let peer = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.connection.as_ref().map(|connection| Arc::clone(connection.peer()))
         };
         let target = &self.hub.config.target.text;
         let peer = peer.as_deref().unwrap_or(target);
-        let took = self.took.get().copied().unwrap_or_else(|| began.elapsed()).as_secs_f64() * 1e3;
+        let took = timing.took.get().copied().unwrap_or_else(|| timing.began.elapsed()).as_secs_f64() * 1e3;
         let path = self.method.as_str();
-        match self.cancelled.get().or_else(|| self.end.get()) {
+        match self.end() {
             None => tracing::debug!(target: CALL, "{path} to {peer} was given up after {took:.3} ms"),
             Some((status, _)) => tracing::debug!(
                 target: CALL,

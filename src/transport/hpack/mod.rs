@@ -14,7 +14,9 @@ mod tables;
 
 use http::HeaderName;
 
-pub(crate) use decode::{Decoder, Field};
+pub(crate) use decode::Decoder;
+#[cfg(feature = "proxy")]
+pub(crate) use decode::Field;
 #[cfg(feature = "proxy")]
 pub(crate) use encode::Encoder;
 
