@@ -288,7 +288,7 @@ fn resets_become_statuses_by_the_table() {
         Internal,
         ResourceExhausted,
         PermissionDenied,
-        Unknown,
+        Internal,
     ];
     for (reason, code) in (0..).zip(table) {
         let status = status_of(Behaviour::Rst(reason));
