@@ -55,7 +55,7 @@ static void the_log(void) {
     pthread_mutex_lock(&lock);
     CHECK(lines > 0);
     CHECK(strstr(last, "viaduct::server"));
-    SAME(VIADUCT_LOG_DEBUG, level);
+    SAME(VIADUCT_LOG_INFO, level);
     GIVES(VIADUCT_INSIDE_CALLBACK, nested);
     int before = lines;
     pthread_mutex_unlock(&lock);
