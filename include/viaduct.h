@@ -328,7 +328,8 @@ typedef struct viaduct_channel_options {
   uint64_t max_receive_bytes;
   // The longest message that is sent, in bytes before compression; no limit by default.
   uint64_t max_send_bytes;
-  // PING after so much silence, in milliseconds; never by default.
+  // PING after so much silence, in milliseconds; never by default. After two PINGs without DATA or HEADERS from this
+  // side, one a minute; after GOAWAY "too_many_pings" the interval doubles.
   int64_t keepalive_ms;
   // Give the connection up where a PING is not answered within this; default 20 s.
   int64_t keepalive_timeout_ms;

@@ -10,7 +10,8 @@ final class ChannelOptions
     /**
      * @param int $maxReceiveBytes the longest message taken, after decompression; longer: ResourceExhausted
      * @param int|null $maxSendBytes the longest message sent; longer: ResourceExhausted, nothing is sent
-     * @param float|null $keepalive PING the peer after this much silence while calls run; null: never
+     * @param float|null $keepalive PING the peer after this much silence while calls run; null: never. After two PINGs
+     *        without DATA or HEADERS from this side, one a minute; after GOAWAY "too_many_pings" the interval doubles
      * @param float $keepaliveTimeout close the connection where a PING is not answered within this
      * @param bool $keepaliveWithoutCalls PING while no call runs, too
      * @param float $connectTimeout how long one attempt to connect may take, TLS included

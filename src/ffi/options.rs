@@ -69,7 +69,8 @@ pub struct viaduct_channel_options {
     pub max_receive_bytes: u64,
     /// The longest message that is sent, in bytes before compression; no limit by default.
     pub max_send_bytes: u64,
-    /// PING after so much silence, in milliseconds; never by default.
+    /// PING after so much silence, in milliseconds; never by default. After two PINGs without DATA or HEADERS from this
+    /// side, one a minute; after GOAWAY "too_many_pings" the interval doubles.
     pub keepalive_ms: i64,
     /// Give the connection up where a PING is not answered within this; default 20 s.
     pub keepalive_timeout_ms: i64,

@@ -1,8 +1,9 @@
-//! Clients on unix sockets: an `:authority` that is none becomes `localhost`.
+//! Clients on unix sockets: an invalid `:authority` is replaced by `localhost`.
 //!
-//! There is no name for a path that everyone agrees on. grpcio sends it percent-encoded, which RFC 3986 (section 3.2.2)
-//! allows in a registered name, grpc-java sends it bare; h2 takes neither. So on such sockets the header blocks are decoded
-//! before h2 reads them, and written anew without tables (RFC 7541, section 6.2.2). All else passes.
+//! gRPC implementations disagree on the authority of a socket's path. grpcio sends the path percent-encoded, which RFC 3986
+//! (section 3.2.2) allows in a registered name; grpc-java sends it as it is. h2 resets streams with either. So on unix
+//! sockets header blocks are decoded before h2 reads them, and encoded again as literals without indexing (RFC 7541, section
+//! 6.2.2). All other frames pass unchanged.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
