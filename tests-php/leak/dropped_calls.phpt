@@ -44,7 +44,7 @@ function connections(string $address, int $count): void
 }
 connections($server->address, repeated(1000));
 $files = fn(int|string $pid) => count(glob("/proc/$pid/fd/*"));
-growing($sizes, 2 << 20, fn() => connections($server->address, repeated(4500)));
+growing($sizes, 2 << 20, fn() => connections($server->address, repeated(9000)));
 var_dump(eventually(function () use ($files, $server) { Viaduct\delay(0.01); return $files($server->pid) < 30; }), $files('self') < 30);
 echo $server->stop(), "\n", $server->errors(), $server->log();
 ?>
