@@ -144,16 +144,21 @@ pub fn from_h2(error: &h2::Error, doing: &str) -> Status {
 /// `grpc-message` is percent-decoded; a code that is no number or unknown is UNKNOWN. The remaining
 /// entries become the status' metadata.
 pub fn from_headers(headers: &HeaderMap) -> Option<Status> {
-    let code = Code::from_bytes(headers.get(&GRPC_STATUS)?.as_bytes());
-    let message = headers
-        .get("grpc-message")
-        .map(|m| percent_decode(m.as_bytes()).decode_utf8_lossy().into_owned())
-        .unwrap_or_default();
-    let details = headers
-        .get("grpc-status-details-bin")
-        .and_then(|d| metadata::decode_binary(d.as_bytes()))
-        .map(Bytes::from)
-        .unwrap_or_default();
+    let (mut code, mut message, mut details) = (None, None, None);
+    // There are few: to look at each costs less than to hash three names.
+    for (name, value) in headers {
+        let found = match name.as_str() {
+            "grpc-status" => &mut code,
+            "grpc-message" => &mut message,
+            "grpc-status-details-bin" => &mut details,
+            _ => continue,
+        };
+        // The first of several counts.
+        found.get_or_insert(value.as_bytes());
+    }
+    let code = Code::from_bytes(code?);
+    let message = message.map(|m| percent_decode(m).decode_utf8_lossy().into_owned()).unwrap_or_default();
+    let details = details.and_then(metadata::decode_binary).map(Bytes::from).unwrap_or_default();
     Some(Status::with_details(code, message, details))
 }
 

@@ -15,7 +15,7 @@ use tonic::Status;
 
 use crate::codec::{self, Encoding};
 use crate::error::quote;
-use crate::status::{self, GRPC_STATUS};
+use crate::status;
 
 /// How much of a foreign body is quoted, in characters.
 const QUOTED: usize = 128;
@@ -25,13 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether the head of an answer is gRPC's.
 pub fn is_grpc(head: &Parts) -> bool {
-    let content_type = head.headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
-    let typed = match content_type {
-        Some(content_type) => codec::is_grpc(content_type),
-        // A trailers-only answer has nothing that would need a type.
-        None => head.headers.contains_key(&GRPC_STATUS),
-    };
-    typed && (head.status.is_success() || head.headers.contains_key(&GRPC_STATUS))
+    let (mut content_type, mut ends) = (None, false);
+    for (name, value) in &head.headers {
+        match name.as_str() {
+            "content-type" => {
+                content_type.get_or_insert(value.as_bytes());
+            }
+            "grpc-status" => ends = true,
+            _ => {}
+        }
+    }
+    // A trailers-only answer has nothing that would need a type.
+    let typed = content_type.map_or(ends, codec::is_grpc);
+    typed && (head.status.is_success() || ends)
 }
 
 /// The status for an answer that is not gRPC: names HTTP status and type, quotes the body's beginning.
@@ -79,9 +85,9 @@ fn describe(head: &Parts, body: &[u8]) -> Status {
 ///
 /// INTERNAL where the server chose an encoding that was not offered.
 pub fn encoding(head: &Parts) -> Result<Encoding, Status> {
-    match head.headers.get("grpc-encoding") {
+    match head.headers.iter().find(|(name, _)| name.as_str() == "grpc-encoding") {
         None => Ok(Encoding::Identity),
-        Some(name) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
+        Some((_, name)) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
             Status::internal(format!(
                 "the server compresses with {}, which was not offered (grpc-accept-encoding: {})",
                 quote(&String::from_utf8_lossy(name.as_bytes())),

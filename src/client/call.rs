@@ -317,8 +317,15 @@ impl Call {
         Status::internal(format!("the server sent more than one response to {}", self.0.method.as_str()))
     }
 
-    fn into_outcome(self, message: Option<Message>) -> Outcome {
-        let (mut status, trailers) = self.tell().cloned().unwrap_or_else(|| {
+    fn into_outcome(mut self, message: Option<Message>) -> Outcome {
+        self.tell();
+        let peer = self.peer();
+        // Nearly always this is the only one who has the call: nothing has to be copied.
+        let (end, headers) = match Arc::get_mut(&mut self.0) {
+            Some(alone) if !alone.cancelled.load(Relaxed) => (alone.end.take(), alone.headers.take()),
+            _ => (self.end().cloned(), self.headers().cloned()),
+        };
+        let (mut status, trailers) = end.unwrap_or_else(|| {
             // `recv` has said that the call ended, so there is an end.
             (Status::internal("the call ended without a status"), HeaderMap::new())
         });
@@ -326,8 +333,7 @@ impl Call {
             status = Status::internal("the server ended the call with OK but sent no response");
         }
         let message = message.filter(|_| status.code() == Code::Ok);
-        let headers = self.headers().cloned().unwrap_or_default();
-        Outcome { headers, message, status, trailers, peer: self.peer() }
+        Outcome { headers: headers.unwrap_or_default(), message, status, trailers, peer }
     }
 
     async fn open_or_end(&self) {

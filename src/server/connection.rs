@@ -257,16 +257,15 @@ impl Driver<'_> {
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);
         let ground = Arc::clone(self.ground());
         let answer = Answer::Fresh { respond, working };
-        let call = match asked.shape {
-            RequestShape::Many => {
-                let call = ServerCall::new(begin, ground, answer, Some(body));
-                self.limit(&call);
-                let call = Incoming { method: asked.method, call, message: None };
-                return self.site.deliver(call);
-            }
-            RequestShape::One => ServerCall::new(begin, ground, answer, None),
+        let (streamed, gathered) = match asked.shape {
+            RequestShape::Many => (Some(body), None),
+            RequestShape::One => (None, Some(body)),
         };
+        let call = ServerCall::new(begin, ground, answer, streamed);
         self.limit(&call);
+        let Some(body) = gathered else {
+            return self.site.deliver(Incoming { method: asked.method, call, message: None });
+        };
         // Frames come in by this task only, which looks again at what it gathers each time it has
         // read: nobody needs to be woken.
         let mut gather = Gather::new(asked.method, call, body);

@@ -78,6 +78,12 @@ impl Inbox {
 
     /// As [`pop`](Self::pop). The call counts as running while its place is held.
     pub fn take(&self) -> Option<(Incoming, Place)> {
+        Some((self.take_counted()?, Place(Arc::clone(&self.0))))
+    }
+
+    /// As [`take`](Self::take), for a consumer that has the inbox at hand: the call counts as running until
+    /// [`release`](Self::release).
+    pub fn take_counted(&self) -> Option<Incoming> {
         let mut batch = lock(&self.0.batch);
         loop {
             let next = match batch.pop_front() {
@@ -86,16 +92,21 @@ impl Inbox {
                     if self.is_empty() {
                         return None;
                     }
-                    std::mem::swap(&mut lock(&self.0.arrived).calls, &mut *batch);
+                    std::mem::swap(&mut *batch, &mut lock(&self.0.arrived).calls);
                     batch.pop_front()?
                 }
             };
             self.0.queued.fetch_sub(1, Ordering::Release);
-            let place = Place(Arc::clone(&self.0));
             if !next.call.is_cancelled() {
-                return Some((next, place));
+                return Some(next);
             }
+            self.release();
         }
+    }
+
+    /// A call of [`take_counted`](Self::take_counted) has ended.
+    pub fn release(&self) {
+        self.0.load.fetch_sub(1, Ordering::Release);
     }
 
     /// How many calls wait.

@@ -3,16 +3,16 @@
 //! Follows the gRPC over HTTP/2 specification, "Requests".
 
 use h2::server::SendResponse;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::HeaderMap;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tonic::Status;
 
 use super::Ground;
-use super::ground::{GRPC_ACCEPT_ENCODING, GRPC_ENCODING};
+use super::ground::GRPC_ACCEPT_ENCODING;
 use super::router::{RequestShape, Router};
 use crate::codec::{self, ACCEPTED, Encoding};
-use crate::deadline::{Deadline, GRPC_TIMEOUT, parse_timeout};
+use crate::deadline::{Deadline, parse_timeout};
 use crate::error::quote;
 use crate::status;
 
@@ -46,28 +46,29 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
     if head.method != Method::POST {
         return Err(Rejection::Http(StatusCode::METHOD_NOT_ALLOWED));
     }
-    if !head.headers.get(CONTENT_TYPE).is_some_and(|t| codec::is_grpc(t.as_bytes())) {
+    let said = Said::of(&head.headers);
+    if !said.content_type.is_some_and(codec::is_grpc) {
         return Err(Rejection::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let path = head.uri.path();
     let Some((method, shape)) = router.find(path) else {
         return Err(Rejection::Unknown(router.unknown(path)));
     };
-    let deadline = match head.headers.get(&GRPC_TIMEOUT) {
+    let deadline = match said.timeout {
         None => None,
-        Some(text) => Some(Deadline::after(parse_timeout(text.as_bytes()).ok_or_else(|| {
+        Some(text) => Some(Deadline::after(parse_timeout(text).ok_or_else(|| {
             Rejection::Bad(Status::internal(format!(
                 "the grpc-timeout {} is none; expected up to eight digits and one of H M S m u n",
-                quote(&String::from_utf8_lossy(text.as_bytes()))
+                quote(&String::from_utf8_lossy(text))
             )))
         })?)),
     };
-    let request = match head.headers.get(&GRPC_ENCODING) {
+    let request = match said.encoding {
         None => Encoding::Identity,
-        Some(name) => Encoding::from_name(name.as_bytes()).ok_or_else(|| {
+        Some(name) => Encoding::from_name(name).ok_or_else(|| {
             Rejection::Bad(Status::unimplemented(format!(
                 "the grpc-encoding {} is not supported; expected one of {ACCEPTED}",
-                quote(&String::from_utf8_lossy(name.as_bytes()))
+                quote(&String::from_utf8_lossy(name))
             )))
         })?,
     };
@@ -78,8 +79,39 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
         _ => Encoding::Identity,
     };
     // Who does not speak of encodings is not told of ours.
-    let listing = head.headers.contains_key(&GRPC_ACCEPT_ENCODING);
+    let listing = said.lists;
     Ok(Asked { method, shape, deadline, request, response, listing })
+}
+
+/// What the headers of a request say to us. The first of several of a name counts.
+#[derive(Default)]
+struct Said<'a> {
+    content_type: Option<&'a [u8]>,
+    timeout: Option<&'a [u8]>,
+    encoding: Option<&'a [u8]>,
+    /// They name encodings of responses.
+    lists: bool,
+}
+
+impl<'a> Said<'a> {
+    /// There are few: to look at each costs less than to hash four names.
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            let found = match name.as_str() {
+                "content-type" => &mut said.content_type,
+                "grpc-timeout" => &mut said.timeout,
+                "grpc-encoding" => &mut said.encoding,
+                "grpc-accept-encoding" => {
+                    said.lists = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            found.get_or_insert(value.as_bytes());
+        }
+        said
+    }
 }
 
 /// Answers a request that is not taken, in one frame.

@@ -19,9 +19,6 @@
 //! Bandwidth × delay is measured as in gRPC's cores: a PING leaves while data arrives on a stream that is read, and the
 //! bytes that come until it is acknowledged are counted. A connection with small messages only sends none.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -31,6 +28,7 @@ use h2::RecvStream;
 use http::HeaderMap;
 
 use super::frames::{Head, flag, kind};
+use super::streams::{Stream, Streams};
 
 /// The largest window (RFC 9113, section 6.9.1): what h2 is told.
 pub(crate) const MAX_WINDOW: u32 = (1 << 31) - 1;
@@ -56,9 +54,6 @@ const STEP: usize = 8 * 1024;
 
 /// A message that lacks more than this is given its own window.
 const LONG: usize = 32 * 1024;
-
-/// What a DATA frame costs in memory beside its payload, about.
-const FRAME: u64 = 256;
 
 /// SETTINGS_INITIAL_WINDOW_SIZE.
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
@@ -92,7 +87,7 @@ pub(super) struct State {
     base: u32,
     budget: u64,
     /// The streams on which the peer may send, and those that have ended with more unread than the base window.
-    streams: HashMap<u32, Stream, BuildHasherDefault<ById>>,
+    streams: Streams,
     /// The last stream that was opened.
     last: u32,
     /// h2 ignores streams above this: it has sent GOAWAY.
@@ -114,29 +109,6 @@ pub(super) struct State {
     in_turn: bool,
     waker: Option<Waker>,
     broken: bool,
-}
-
-#[derive(Debug, Default)]
-struct Stream {
-    /// What the peer may still send.
-    left: u32,
-    /// What came and was not taken.
-    unread: u32,
-    /// What the peer is to be told that it may send; part of `left`.
-    update: u32,
-    /// What the stream is charged for its window above the base.
-    charged: u64,
-    /// The bytes that came.
-    came: u32,
-    /// The bytes and DATA frames that came lately.
-    bytes: u32,
-    frames: u32,
-    /// Somebody takes what comes.
-    is_read: bool,
-    /// The peer sends no more, or what it sends is ignored.
-    ended: bool,
-    /// Nobody will take what comes.
-    abandoned: bool,
 }
 
 /// DATA frames of one stream, one behind the other.
@@ -162,26 +134,6 @@ impl Run {
     /// The run that may begin behind this frame.
     pub(super) fn behind(head: &Head) -> Self {
         Self { stream: head.stream, ..Self::default() }
-    }
-}
-
-/// Streams' numbers, spread over a table.
-#[derive(Debug, Default)]
-struct ById(u64);
-
-impl Hasher for ById {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32((*byte).into());
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(32);
     }
 }
 
@@ -212,7 +164,7 @@ impl Flow {
             side,
             base,
             budget: windows.budget,
-            streams: HashMap::default(),
+            streams: Streams::default(),
             last: 0,
             until: MAX_WINDOW,
             used: 0,
@@ -278,7 +230,7 @@ impl State {
             kind::SETTINGS if head.has(flag::ACK) && !self.settled => {
                 self.settled = true;
                 let read: Vec<u32> =
-                    self.streams.iter().filter(|(_, stream)| stream.is_read).map(|(id, _)| *id).collect();
+                    self.streams.iter().filter(|(_, stream)| stream.is_read).map(|(id, _)| id).collect();
                 for id in read {
                     self.change(id, |_| {});
                     self.refill(id, 0);
@@ -296,12 +248,35 @@ impl State {
     }
 
     /// DATA frames of one stream without flags pass, one behind the other.
+    #[inline]
     pub(super) fn received_run(&mut self, run: &Run) -> Judgement {
         let Run { stream, bytes, frames } = *run;
         if frames == 0 {
             return Judgement::Pass;
         }
         self.data(&Head { length: bytes, kind: kind::DATA, flags: 0, stream }, frames, &[])
+    }
+
+    /// Whether the head of a request and one DATA frame pass that is the whole of it: then the stream never waits for its
+    /// window, and nothing has to be kept of it.
+    #[inline]
+    pub(super) fn received_whole(&mut self, head: &Head, data: &Head) -> bool {
+        let short = self.side == Side::Server
+            && head.kind == kind::HEADERS
+            && head.has(flag::END_HEADERS)
+            && !head.has(flag::END_STREAM)
+            && head.stream > self.last
+            && self.is_accepted(head.stream)
+            && data.kind == kind::DATA
+            && data.flags == flag::END_STREAM
+            && data.stream == head.stream
+            && data.length <= self.base;
+        if short {
+            self.last = head.stream;
+            self.lending = self.lending.saturating_sub(1);
+            self.probe.sample = self.probe.sample.saturating_add(data.length.into());
+        }
+        short
     }
 
     /// Whether a PING of ours is not acknowledged.
@@ -326,8 +301,7 @@ impl State {
                 if self.settled {
                     return Verdict::Drop;
                 }
-                if let (Some(stream), Some(more)) =
-                    (self.streams.get_mut(&head.stream), payload.first_chunk())
+                if let (Some(stream), Some(more)) = (self.streams.get_mut(head.stream), payload.first_chunk())
                 {
                     stream.left = stream.left.saturating_add(u32::from_be_bytes(*more)).min(MAX_WINDOW);
                 }
@@ -351,7 +325,7 @@ impl State {
     /// Writes what the peer is to be told, between h2's frames.
     pub(super) fn write(&mut self, out: &mut BytesMut) {
         while let Some(id) = self.due.pop() {
-            if let Some(stream) = self.streams.get_mut(&id) {
+            if let Some(stream) = self.streams.get_mut(id) {
                 let update = std::mem::take(&mut stream.update);
                 if update > 0 && !stream.ended {
                     head(out, 4, kind::WINDOW_UPDATE, id);
@@ -385,15 +359,19 @@ impl State {
 
     /// A client opens a stream. h2 refuses even numbers, and ignores what is behind its GOAWAY.
     fn accept(&mut self, head: &Head) {
-        if head.stream % 2 == 1 && head.stream <= self.until {
+        if self.is_accepted(head.stream) {
             self.open(head.stream, head.has(flag::END_STREAM));
         }
+    }
+
+    fn is_accepted(&self, id: u32) -> bool {
+        id % 2 == 1 && id <= self.until
     }
 
     fn open(&mut self, id: u32, ended: bool) {
         self.last = id;
         if !ended {
-            self.streams.insert(id, Stream { left: self.base, ..Stream::default() });
+            self.streams.open(id, Stream { left: self.base, ..Stream::default() });
             if self.lending > 0 {
                 self.lend(id);
             }
@@ -423,7 +401,7 @@ impl State {
     fn data(&mut self, head: &Head, frames: u32, payload: &[u8]) -> Judgement {
         self.probe.sample = self.probe.sample.saturating_add(head.length.into());
         // Those of streams that have ended on this side are ignored by h2.
-        let Some(stream) = self.streams.get_mut(&head.stream).filter(|stream| !stream.ended) else {
+        let Some(stream) = self.streams.get_mut(head.stream).filter(|stream| !stream.ended) else {
             return Judgement::Pass;
         };
         if head.length > stream.left {
@@ -461,9 +439,14 @@ impl State {
 
     /// No more comes on a stream.
     fn end(&mut self, id: u32) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
         if stream.came <= self.base {
             self.lending = self.lending.saturating_sub(1);
+            // Nearly all are short, and have nothing that would have to be given back.
+            if stream.charged == 0 && stream.unread <= self.base {
+                self.streams.remove(id);
+                return;
+            }
         } else if stream.is_read {
             self.lending = SHORT;
             // Of little weight beside what the next stream brings.
@@ -478,8 +461,7 @@ impl State {
 
     /// Changes a stream and charges it anew; one that has ended is forgotten once it holds no more than the base window.
     fn change(&mut self, id: u32, how: impl FnOnce(&mut Stream)) {
-        let Entry::Occupied(mut entry) = self.streams.entry(id) else { return };
-        let stream = entry.get_mut();
+        let Some(stream) = self.streams.get_mut(id) else { return };
         self.used -= stream.charged;
         self.lent -= stream.lent();
         how(stream);
@@ -487,7 +469,7 @@ impl State {
         self.used += stream.charged;
         self.lent += stream.lent();
         if stream.ended && stream.charged == 0 {
-            entry.remove();
+            self.streams.remove(id);
         }
     }
 
@@ -504,7 +486,7 @@ impl State {
 
     /// Opens a stream's window where it is worth a frame. The stream is charged for what it has.
     fn refill(&mut self, id: u32, missing: u64) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
         if !self.settled || stream.abandoned || stream.ended {
             return;
         }
@@ -539,34 +521,6 @@ impl State {
             stream.abandoned = true;
             stream.unread = 0;
         });
-    }
-}
-
-impl Stream {
-    /// What the stream's window is to be charged: what it has above the base, and what the frames of that cost.
-    fn cost(&self, base: u32) -> u64 {
-        if self.abandoned {
-            return 0;
-        }
-        let above = (u64::from(self.left) + u64::from(self.unread)).saturating_sub(base.into());
-        match u64::from(self.bytes) {
-            _ if above == 0 => 0,
-            0 => above,
-            bytes => above + above * FRAME * u64::from(self.frames) / bytes,
-        }
-    }
-
-    /// What it is charged before it is read.
-    fn lent(&self) -> u64 {
-        if self.is_read { 0 } else { self.charged }
-    }
-
-    /// How large a window above the base `charge` pays for.
-    fn afford(&self, charge: u64) -> u64 {
-        match u64::from(self.bytes) {
-            0 => charge,
-            bytes => charge * bytes / (bytes + FRAME * u64::from(self.frames)),
-        }
     }
 }
 
@@ -653,7 +607,6 @@ impl Probe {
 pub(crate) struct Receiver {
     stream: RecvStream,
     flow: Flow,
-    id: u32,
     /// What was taken and not yet counted.
     taken: usize,
     /// What the message that is being read lacked when it was last asked.
@@ -664,8 +617,7 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(stream: RecvStream, flow: Flow) -> Self {
-        let id = stream.stream_id().as_u32();
-        Self { stream, flow, id, taken: 0, missing: 0, counted: false }
+        Self { stream, flow, taken: 0, missing: 0, counted: false }
     }
 
     /// The content of the next DATA frame, for a message that lacks `missing` bytes as far as is known.
@@ -702,7 +654,11 @@ impl Receiver {
         let taken = std::mem::take(&mut self.taken);
         // So that h2's windows never close. Refused only where more is released than came.
         let _ = self.stream.flow_control().release_capacity(taken);
-        self.flow.consumed(self.id, taken, self.missing);
+        self.flow.consumed(self.id(), taken, self.missing);
+    }
+
+    fn id(&self) -> u32 {
+        self.stream.stream_id().as_u32()
     }
 }
 
@@ -710,7 +666,8 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         // Only a stream that was counted can be charged.
         if self.counted {
-            self.flow.lock().abandoned(self.id);
+            let id = self.id();
+            self.flow.lock().abandoned(id);
         }
     }
 }
@@ -748,12 +705,40 @@ mod tests {
 
         fn check(&self) {
             let above = |s: &Stream| (u64::from(s.left) + u64::from(s.unread)).saturating_sub(BASE.into());
-            let sum: u64 = self.streams.values().map(above).sum();
-            let charged: u64 = self.streams.values().map(|s| s.charged).sum();
+            let sum: u64 = self.streams.iter().map(|(_, s)| above(s)).sum();
+            let charged: u64 = self.streams.iter().map(|(_, s)| s.charged).sum();
             assert_eq!(self.used, charged);
-            assert_eq!(self.lent, self.streams.values().map(Stream::lent).sum::<u64>());
+            assert_eq!(self.lent, self.streams.iter().map(|(_, s)| s.lent()).sum::<u64>());
             assert!(sum <= self.budget, "{sum} of {}", self.budget);
         }
+    }
+
+    #[test]
+    fn a_short_request_that_comes_whole_leaves_nothing_behind() {
+        let flow = flow(1 << 20);
+        let mut state = flow.lock();
+        let (open, last) = (flag::END_HEADERS, flag::END_STREAM);
+        let mut whole = |flags, stream, data_flags, data_stream, length| {
+            let head = frame(kind::HEADERS, flags, stream, 40);
+            state.received_whole(&head, &frame(kind::DATA, data_flags, data_stream, length))
+        };
+        assert!(whole(open, 1, last, 1, BASE) && whole(open, 3, last, 3, 0));
+        // Not one, not whole, not the one's, too long, cut, not of a client.
+        assert!(
+            !whole(open, 3, last, 3, 5) && !whole(open, 5, 0, 5, 5) && !whole(open | last, 5, last, 5, 5)
+        );
+        assert!(
+            !whole(open, 5, last, 7, 5) && !whole(open, 5, last, 5, BASE + 1) && !whole(0, 5, last, 5, 5)
+        );
+        assert!(!whole(open, 5, last | flag::PADDED, 5, 5) && !whole(open, 6, last, 6, 5));
+        assert_eq!((state.last, state.streams.len()), (3, 0));
+        // What is behind our GOAWAY is nobody's.
+        state.sent(&frame(kind::GOAWAY, 0, 0, 8), &7_u32.to_be_bytes());
+        let behind = (frame(kind::HEADERS, open, 9, 40), frame(kind::DATA, last, 9, 5));
+        assert!(!state.received_whole(&behind.0, &behind.1));
+        // Too long is what it is frame by frame.
+        state.take(kind::HEADERS, open, 5, 40);
+        assert!(matches!(state.received(&frame(kind::DATA, last, 5, BASE + 1), &[]), Judgement::Broken(_)));
     }
 
     #[test]
@@ -782,7 +767,7 @@ mod tests {
         let update = frame(kind::WINDOW_UPDATE, 0, 1, 4);
         assert_eq!(state.sent(&update, &40_000_u32.to_be_bytes()), Verdict::Pass);
         state.take(kind::DATA, 0, 1, BASE - 10_000);
-        assert_eq!(state.streams[&1].left, 0);
+        assert_eq!(state.streams.get(1).left, 0);
         state.take(kind::SETTINGS, flag::ACK, 0, 0);
         assert_eq!(state.sent(&update, &40_000_u32.to_be_bytes()), Verdict::Drop);
         assert_eq!(state.told(), []);
@@ -805,8 +790,8 @@ mod tests {
             state.consumed(id, BASE as usize, 0);
             let [(_, more)] = state.told()[..] else { panic!("stream {id} got no window") };
             assert!(more >= BASE);
-            while state.streams[&id].left > 0 {
-                let most = state.streams[&id].left.min(16_384);
+            while state.streams.get(id).left > 0 {
+                let most = state.streams.get(id).left.min(16_384);
                 state.take(kind::DATA, 0, id, most);
             }
             state.check();
@@ -822,7 +807,7 @@ mod tests {
                 state.abandoned(2 * n + 1);
             } else {
                 state.take(kind::DATA, flag::END_STREAM, 2 * n + 1, 0);
-                let unread = state.streams.get(&(2 * n + 1)).map_or(0, |s| s.unread);
+                let unread = state.streams.find(2 * n + 1).map_or(0, |s| s.unread);
                 state.consumed(2 * n + 1, unread as usize, 0);
             }
             state.check();
@@ -831,7 +816,7 @@ mod tests {
         for n in 0..50 {
             state.take(kind::RST_STREAM, 0, 2 * n + 1, 4);
         }
-        assert!(state.streams.is_empty());
+        assert!(state.streams.len() == 0);
     }
 
     #[test]
@@ -865,11 +850,11 @@ mod tests {
         // A stream that comes in frames of `size` as far as its window goes, and how much that was before it was read.
         let mut stream = |state: &mut State, length: u32, size: u32| {
             state.take(kind::HEADERS, 0, id, 10);
-            let window = state.streams[&id].left;
+            let window = state.streams.get(id).left;
             assert_eq!(state.told(), Vec::from_iter((window > BASE).then(|| (id, window - BASE))));
             let mut left = length;
             while left > 0 {
-                let came = size.min(left).min(state.streams[&id].left);
+                let came = size.min(left).min(state.streams.get(id).left);
                 state.take(kind::DATA, 0, id, came);
                 state.consumed(id, came as usize, 0);
                 left -= came;
@@ -897,9 +882,9 @@ mod tests {
         for n in 0..200 {
             let id = id + 2 * n;
             state.take(kind::HEADERS, 0, id, 10);
-            windows.push(state.streams[&id].left);
-            while state.streams[&id].left > 0 {
-                let most = state.streams[&id].left.min(16_384);
+            windows.push(state.streams.get(id).left);
+            while state.streams.get(id).left > 0 {
+                let most = state.streams.get(id).left.min(16_384);
                 state.take(kind::DATA, 0, id, most);
             }
             state.check();

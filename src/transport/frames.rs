@@ -105,9 +105,64 @@ impl Frames {
         self.prefix.get(..HEAD + begun.seen).unwrap_or_default()
     }
 
-    /// The next frame that begins in `bytes` behind `at`, which is moved behind what is seen of it.
+    /// The next frame that begins in `bytes` behind `at`, which is moved behind what is seen of it, or further within it.
     #[inline]
     pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<Begun> {
+        // Nearly always the head is whole, and there is nothing more to be seen.
+        if self.skip == 0 && self.have == 0 {
+            let begun = self.whole(bytes, at);
+            if begun.is_some() {
+                return begun;
+            }
+        }
+        self.search(bytes, at)
+    }
+
+    /// The frame whose head stands at `at`, where nothing is to be seen of its payload.
+    #[inline]
+    fn whole(&mut self, bytes: &[u8], at: &mut usize) -> Option<Begun> {
+        let start = *at;
+        let head = Head::read(*bytes.get(start..)?.first_chunk()?);
+        if self.seen(&head) > 0 {
+            return None;
+        }
+        let end = start + HEAD + head.length as usize;
+        *at = end.min(bytes.len());
+        self.skip = end - *at;
+        Some(Begun { head, at: Some(start), seen: 0 })
+    }
+
+    /// Passes by frames of whose payload nothing is to be seen, from `at` on, as long as their heads are taken.
+    #[inline]
+    pub(super) fn pass(&mut self, bytes: &[u8], at: &mut usize, mut take: impl FnMut(&Head) -> bool) {
+        if self.skip > 0 || self.have > 0 {
+            return;
+        }
+        let mut next = *at;
+        while let Some(head) = bytes.get(next..).and_then(<[u8]>::first_chunk) {
+            let head = Head::read(*head);
+            if self.seen(&head) > 0 || !take(&head) {
+                break;
+            }
+            next += HEAD + head.length as usize;
+        }
+        *at = next.min(bytes.len());
+        self.skip = next - *at;
+    }
+
+    /// The head that stands whole at `at`, where nothing is to be seen of its frame's payload.
+    #[inline]
+    pub(super) fn peek(&self, bytes: &[u8], at: usize) -> Option<Head> {
+        if self.skip > 0 || self.have > 0 {
+            return None;
+        }
+        let head = Head::read(*bytes.get(at..)?.first_chunk()?);
+        (self.seen(&head) == 0).then_some(head)
+    }
+
+    /// What [`next`](Self::next) does, wherever the last bytes ended.
+    #[inline(never)]
+    fn search(&mut self, bytes: &[u8], at: &mut usize) -> Option<Begun> {
         let rest = bytes.get(*at..).unwrap_or_default();
         let skipped = self.skip.min(rest.len());
         self.skip -= skipped;
@@ -116,19 +171,8 @@ impl Frames {
         if rest.is_empty() {
             return None;
         }
-        // Nearly always the head is whole, and there is nothing more to be seen.
-        if self.have == 0
-            && let Some(head) = rest.first_chunk()
-        {
-            let head = Head::read(*head);
-            if self.seen(&head) == 0 {
-                let start = *at;
-                *at += HEAD;
-                self.skip = head.length as usize;
-                return Some(Begun { head, at: Some(start), seen: 0 });
-            }
-        }
-        self.gather(rest, at)
+        let begun = if self.have == 0 { self.whole(bytes, at) } else { None };
+        begun.or_else(|| self.gather(rest, at))
     }
 
     /// The same, byte by byte.
@@ -188,7 +232,8 @@ mod tests {
             bytes.extend((stream | 0x8000_0000_u32).to_be_bytes());
             bytes.extend((0..length).map(|n| n as u8));
         }
-        for cut in 1..=bytes.len() {
+        // Some pass by without a look at them, and some are looked at ahead.
+        for (cut, short) in (1..=bytes.len()).flat_map(|cut| [(cut, false), (cut, true)]) {
             let mut parser = Frames::after(7, |head| match head.kind {
                 6 => 8,
                 4 => 2,
@@ -197,8 +242,21 @@ mod tests {
             let mut found = Vec::new();
             for (chunk, from) in bytes.chunks(cut).zip((0..).step_by(cut)) {
                 let mut at = 0;
-                while let Some(begun) = parser.next(chunk, &mut at) {
+                loop {
+                    if short {
+                        parser.pass(chunk, &mut at, |head| {
+                            let take = head.length != 1;
+                            found.extend(take.then_some((head.length, head.kind, head.stream)));
+                            take
+                        });
+                    }
+                    let ahead = parser.peek(chunk, at);
+                    let Some(begun) = parser.next(chunk, &mut at) else {
+                        assert_eq!(ahead, None);
+                        break;
+                    };
                     let head = begun.head;
+                    assert!(ahead.is_none_or(|ahead| ahead == head));
                     let seen: Vec<u8> = parser.payload(&begun).to_vec();
                     assert_eq!(seen, (0..seen.len()).map(|n| n as u8).collect::<Vec<_>>());
                     assert_eq!(

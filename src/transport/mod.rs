@@ -20,4 +20,5 @@ pub mod lookup;
 pub mod proxy;
 pub mod secure;
 pub mod socket;
+mod streams;
 pub mod wire;

@@ -16,7 +16,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flow::{Flow, Judgement, PING, Run, Side, Verdict};
-use super::frames::{Frames, HEAD, flag, kind};
+use super::frames::{Frames, HEAD, Head, flag, kind};
 use crate::error::quote;
 use crate::tls;
 
@@ -44,14 +44,39 @@ struct Inner<S> {
 #[derive(Debug)]
 struct Sent {
     frames: Frames,
+    calls: Calls,
+    /// The PINGs of h2 that are not acknowledged.
+    pings: u32,
+}
+
+/// What h2 has written of calls.
+#[derive(Debug)]
+struct Calls {
     /// A header block has begun and not ended: no other frame may stand in it.
     in_headers: bool,
     /// Whether HEADERS open streams on which the peer may send.
     opens: bool,
     /// Whether DATA or HEADERS were written since that was last asked.
-    calls: bool,
-    /// The PINGs of h2 that are not acknowledged.
-    pings: u32,
+    any: bool,
+}
+
+impl Calls {
+    /// Whether a frame passes that is nothing to flow control.
+    #[inline]
+    fn pass(&mut self, head: &Head) -> bool {
+        match head.kind {
+            kind::DATA => {
+                self.any = true;
+                true
+            }
+            kind::HEADERS | kind::CONTINUATION => {
+                self.any = true;
+                self.in_headers = !head.has(flag::END_HEADERS);
+                !self.opens
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What h2 has read.
@@ -87,9 +112,7 @@ pub(crate) fn wire<S>(stream: S, flow: Flow) -> (Wire<S>, Flusher<S>) {
             kind::WINDOW_UPDATE | kind::GOAWAY => 4,
             _ => 0,
         }),
-        in_headers: false,
-        opens,
-        calls: false,
+        calls: Calls { in_headers: false, opens, any: false },
         pings: 0,
     };
     let received = Received {
@@ -122,18 +145,12 @@ impl<S> Inner<S> {
         let Self { out, flow, sent, .. } = self;
         // What stands before `taken` in `bytes` has been dealt with.
         let (mut at, mut taken) = (0, 0);
-        while let Some(begun) = sent.frames.next(bytes, &mut at) {
+        loop {
+            sent.frames.pass(bytes, &mut at, |head| sent.calls.pass(head));
+            let Some(begun) = sent.frames.next(bytes, &mut at) else { break };
             let head = begun.head;
             let verdict = match head.kind {
-                kind::DATA => {
-                    sent.calls = true;
-                    Verdict::Pass
-                }
-                kind::HEADERS | kind::CONTINUATION => {
-                    sent.calls = true;
-                    sent.in_headers = !head.has(flag::END_HEADERS);
-                    if sent.opens { flow.lock().sent(&head, &[]) } else { Verdict::Pass }
-                }
+                _ if sent.calls.pass(&head) => Verdict::Pass,
                 kind::PING => {
                     sent.pings += u32::from(!head.has(flag::ACK));
                     Verdict::Pass
@@ -178,10 +195,20 @@ impl<S> Inner<S> {
             if run.take(&head) {
                 continue;
             }
-            let mut judgement = flow.received_run(&std::mem::replace(&mut run, Run::behind(&head)));
-            if judgement == Judgement::Pass {
-                judgement = flow.received(&head, received.frames.payload(&begun));
-            }
+            let passed = std::mem::replace(&mut run, Run::behind(&head));
+            let judgement = match flow.received_run(&passed) {
+                Judgement::Pass
+                    if received
+                        .frames
+                        .peek(bytes, at)
+                        .is_some_and(|next| flow.received_whole(&head, &next)) =>
+                {
+                    received.frames.next(bytes, &mut at);
+                    continue;
+                }
+                Judgement::Pass => flow.received(&head, received.frames.payload(&begun)),
+                other => other,
+            };
             match judgement {
                 Judgement::Pass => {
                     if head.kind == kind::PING && head.has(flag::ACK) {
@@ -228,7 +255,7 @@ impl<S> Inner<S> {
 impl Sent {
     /// Whether a frame of ours may stand here.
     fn is_between(&self) -> bool {
-        self.frames.is_between() && !self.in_headers
+        self.frames.is_between() && !self.calls.in_headers
     }
 }
 
@@ -301,7 +328,7 @@ const KIND: usize = 3;
 impl<S> Flusher<S> {
     /// Whether DATA or HEADERS were written since this was last asked.
     pub fn sent(&self) -> bool {
-        std::mem::take(&mut lock(&self.0).sent.calls)
+        std::mem::take(&mut lock(&self.0).sent.calls.any)
     }
 
     /// Whether a whole GOAWAY was read since this was last asked.

@@ -31,7 +31,7 @@ use crate::zend::is_fatal;
 /// What the handler's waits and outgoing calls inherit.
 struct CallScope {
     call: ServerCall,
-    shared: Arc<overdue::Shared>,
+    shared: Rc<Arc<overdue::Shared>>,
 }
 
 impl Scope for CallScope {
@@ -40,7 +40,7 @@ impl Scope for CallScope {
     }
 
     fn cancelled(&self) -> Pin<Box<dyn Future<Output = Status>>> {
-        let (call, shared) = (self.call.clone(), Arc::clone(&self.shared));
+        let (call, shared) = (self.call.clone(), Rc::clone(&self.shared));
         Box::pin(async move {
             match call.cancelled().await {
                 Some(status) => status,
@@ -54,30 +54,27 @@ impl Scope for CallScope {
     }
 }
 
-/// Runs the handler of a call, and leaves its answer in the outbox.
-pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) {
-    let Some(handler) = serving.handlers.get(incoming.method as usize).map(Rc::clone) else {
-        return;
-    };
-    let call = incoming.call.clone();
+/// Runs the handler of a call. `None` where it has answered itself.
+pub(super) fn run(serving: &Rc<Serving>, incoming: Incoming) -> Option<Answer> {
+    let handler = serving.handlers.get(incoming.method as usize).map(Rc::clone)?;
     let trailers = Rc::new(RefCell::new(HeaderMap::new()));
+    let scope = Rc::new(CallScope { call: incoming.call.clone(), shared: Rc::clone(&serving.shared) });
     if let Ok(scheduler) = scheduler::scheduler() {
-        let _ = scheduler
-            .set_scope(Some(Rc::new(CallScope { call: call.clone(), shared: Arc::clone(&serving.shared) })));
+        let _ = scheduler.set_scope(Some(Rc::clone(&scope) as Rc<dyn Scope>));
     }
-    let outcome = answer(serving, &handler, incoming, &trailers);
-    if let Err(thrown) = outcome {
+    let answered = answer(serving, &handler, incoming, &trailers).unwrap_or_else(|thrown| {
         let (status, mut more) = explain(serving, &handler, thrown);
         for (name, value) in trailers.take() {
             if let Some(name) = name {
                 more.append(name, value);
             }
         }
-        serving.answer(Answer::Finish(call, status, more));
-    }
+        Some(Answer::Finish(scope.call.clone(), status, more))
+    });
     if let Some(scheduler) = scheduler::running() {
         let _ = scheduler.set_scope(None);
     }
+    answered
 }
 
 /// Calls the handler and takes what it returns.
@@ -86,7 +83,7 @@ fn answer(
     handler: &Handler,
     incoming: Incoming,
     trailers: &Rc<RefCell<HeaderMap>>,
-) -> Result<(), Thrown> {
+) -> Result<Option<Answer>, Thrown> {
     let Incoming { call, message, .. } = incoming;
     let mut message = message;
     let mut arguments = Vec::with_capacity(2);
@@ -106,20 +103,16 @@ fn answer(
     // The handler may have kept the objects; what it has not kept goes now.
     drop(arguments);
     let returned = returned?;
-    match handler.kind {
+    Ok(match handler.kind {
         MethodKind::Unary | MethodKind::ClientStream => {
             let payload = payload(&returned, "the handler's return value")?;
             let framed = frame(serving, &call, payload.as_bytes())?;
-            serving.answer(Answer::Reply(call, framed, trailers.take()));
+            Some(Answer::Reply(call, framed, trailers.take()))
         }
         MethodKind::ServerStream | MethodKind::Bidi => {
-            if send_all(serving, &call, returned)? {
-                let trailers = trailers.take();
-                serving.answer(Answer::Finish(call, Status::ok(""), trailers));
-            }
+            send_all(serving, &call, returned)?.then(|| Answer::Finish(call, Status::ok(""), trailers.take()))
         }
-    }
-    Ok(())
+    })
 }
 
 fn zval<T: ext_php_rs::class::RegisteredClass>(

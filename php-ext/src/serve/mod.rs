@@ -56,7 +56,7 @@ pub(crate) struct Serving {
     /// The longest message that is sent. It is ours to look at, as messages leave in batches.
     max_send: Option<usize>,
     /// The calls whose handlers run, and the answers that wait.
-    shared: Arc<overdue::Shared>,
+    shared: Rc<Arc<overdue::Shared>>,
     running_count: Cell<usize>,
     /// No fiber could be started: the next call begins when a handler has ended.
     starved: Cell<bool>,
@@ -143,7 +143,7 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
         concurrency: parts.concurrency,
         expose_errors: parts.expose_errors,
         max_send: parts.max_send,
-        shared,
+        shared: Rc::new(shared),
         running_count: Cell::new(0),
         starved: Cell::new(false),
         starved_log: Cell::new(None),
@@ -184,23 +184,32 @@ pub(crate) fn run(scheduler: &Rc<Scheduler>, parts: Parts) -> Result<(), Thrown>
 /// The server as the scheduler sees it.
 struct Jobs(Rc<Serving>);
 
+/// The place of a call that was taken from the inbox.
+struct Held(Rc<Serving>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.inbox.release();
+    }
+}
+
 impl Source for Jobs {
     fn next(&self) -> Option<Job> {
         let this = &self.0;
         if !this.may_begin() {
             return None;
         }
-        let (incoming, held) = this.inbox.take()?;
-        let serving = Rc::clone(this);
+        let incoming = this.inbox.take_counted()?;
+        let held = Held(Rc::clone(this));
         this.running_count.set(this.running_count.get() + 1);
         Some(Box::new(move || {
+            let serving = &held.0;
             let (call, method) = (incoming.call.clone(), incoming.method);
             let place = serving.shared.begin(overdue::Call { call, method, fiber: fiber::current() });
-            job::run(&serving, incoming);
-            serving.shared.end(place);
+            let answer = job::run(serving, incoming);
+            serving.shared.end(place, answer);
             serving.running_count.set(serving.running_count.get() - 1);
             serving.starved.set(false);
-            drop(held);
         }))
     }
 
@@ -254,18 +263,13 @@ impl Serving {
             self.starved.set(true);
         } else if let Some(incoming) = self.inbox.pop() {
             let status = Status::resource_exhausted(format!("the server cannot run the handler: {why}"));
-            self.answer(Answer::Finish(incoming.call, status, HeaderMap::new()));
+            self.shared.answer(Answer::Finish(incoming.call, status, HeaderMap::new()));
         }
     }
 
     /// Sends what waits for the reactor's turn.
     fn flush(&self) {
         self.shared.flush();
-    }
-
-    /// Leaves an answer for the reactor's turn.
-    fn answer(&self, answer: Answer) {
-        self.shared.answer(answer);
     }
 
     /// Begins to drain where the server was told to stop; a second signal, a second later or more, ends that.

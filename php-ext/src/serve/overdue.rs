@@ -37,8 +37,7 @@ const EXIT_CODE: i32 = 1;
 /// What the server's loop and the task know of each other.
 #[derive(Default)]
 pub(crate) struct Shared {
-    running: Mutex<Running>,
-    outbox: Mutex<Vec<Answer>>,
+    state: Mutex<State>,
     /// The server was told to stop, by a signal that its loop has seen or by `stop()`.
     stopped: Notify,
     /// The calls that were left at the end have been answered.
@@ -49,9 +48,11 @@ pub(crate) struct Shared {
 }
 
 #[derive(Default)]
-struct Running {
+struct State {
+    /// The calls whose handlers run, by their places.
     calls: Vec<Option<Call>>,
     free: Vec<usize>,
+    outbox: Vec<Answer>,
 }
 
 /// A call whose handler runs.
@@ -84,46 +85,55 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Notes a call whose handler begins. The number is for [`end`](Self::end).
     pub(crate) fn begin(&self, call: Call) -> usize {
-        let mut running = lock(&self.running);
-        let place = running.free.pop().unwrap_or_else(|| {
-            running.calls.push(None);
-            running.calls.len() - 1
+        let mut state = lock(&self.state);
+        let place = state.free.pop().unwrap_or_else(|| {
+            state.calls.push(None);
+            state.calls.len() - 1
         });
-        if let Some(slot) = running.calls.get_mut(place) {
+        if let Some(slot) = state.calls.get_mut(place) {
             *slot = Some(call);
         }
         place
     }
 
-    /// Its handler has ended.
-    pub(crate) fn end(&self, place: usize) {
-        let mut running = lock(&self.running);
-        let ended = running.calls.get_mut(place).and_then(Option::take);
+    /// Its handler has ended, with an answer that leaves when the reactor has its turn.
+    pub(crate) fn end(&self, place: usize, answer: Option<Answer>) {
+        let mut state = lock(&self.state);
+        let ended = state.calls.get_mut(place).and_then(Option::take);
         if ended.is_some() {
-            running.free.push(place);
+            state.free.push(place);
         }
-        drop(running);
+        state.outbox.extend(answer);
+        drop(state);
     }
 
     /// The calls whose handlers run.
     pub(crate) fn running(&self) -> Vec<Call> {
-        lock(&self.running).calls.iter().flatten().cloned().collect()
+        lock(&self.state).calls.iter().flatten().cloned().collect()
     }
 
-    /// Adds an answer that leaves when the reactor has its turn.
+    /// Adds an answer to a call that has no handler.
     pub(crate) fn answer(&self, answer: Answer) {
-        lock(&self.outbox).push(answer);
+        lock(&self.state).outbox.push(answer);
     }
 
     /// Sends the answers. On the reactor.
     pub(crate) fn flush(&self) {
-        let answers = std::mem::take(&mut *lock(&self.outbox));
-        for answer in answers {
+        let mut answers = std::mem::take(&mut lock(&self.state).outbox);
+        if answers.is_empty() {
+            return;
+        }
+        for answer in answers.drain(..) {
             // A call that has ended otherwise meanwhile takes no answer any more.
             let _ = match answer {
                 Answer::Reply(call, message, trailers) => call.reply(message, trailers),
                 Answer::Finish(call, status, trailers) => call.finish(status, trailers),
             };
+        }
+        // The next ones find room.
+        let mut state = lock(&self.state);
+        if state.outbox.is_empty() {
+            state.outbox = answers;
         }
     }
 
