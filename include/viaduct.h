@@ -360,6 +360,9 @@ typedef struct viaduct_channel_options {
   // A `viaduct_choice`: whether calls are sent again, by policy or where the server did not see
   // them; by default they are.
   int32_t retries;
+  // The longest headers or trailers of an answer, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2); longer
+  // ones end their call RESOURCE_EXHAUSTED. Default 64 KiB.
+  uint64_t max_metadata_bytes;
 } viaduct_channel_options;
 
 // A function that is told of an event, on the library's thread: it must be quick, and what would have
@@ -426,6 +429,15 @@ typedef struct viaduct_server_options {
   int64_t handshake_timeout_ms;
   // A `viaduct_compression`, for the responses to clients that accept it.
   int32_t compression;
+  // The longest headers of a request, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2); longer ones are
+  // answered RESOURCE_EXHAUSTED. Default 16 KiB.
+  uint64_t max_metadata_bytes;
+  // Tell a connection to go away (GOAWAY) after so long without a call; never by default.
+  int64_t max_connection_idle_ms;
+  // Tell a connection to go away after so long, give or take a tenth; its calls go on. Never by default.
+  int64_t max_connection_age_ms;
+  // How long those calls may take before the connection is cut; as long as they like by default.
+  int64_t max_connection_age_grace_ms;
 } viaduct_server_options;
 
 // A function that gets a call. It owns the call: it frees it with `viaduct_server_call_free`, or somebody

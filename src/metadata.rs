@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
 
 use crate::error::{InvalidArgument, quote};
 
@@ -35,6 +36,26 @@ const RESERVED: [&str; 14] = [
     "host",
     "upgrade",
 ];
+
+/// What each header counts beside its name and value (RFC 9113, section 6.5.2).
+pub(crate) const ENTRY: usize = 32;
+
+/// The length of a list of headers, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2).
+pub(crate) fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ENTRY).sum()
+}
+
+/// The same of what stands in a request's list beside its headers.
+pub(crate) fn size_beside(method: &Method, uri: &Uri) -> usize {
+    let entries = [
+        (":method", method.as_str()),
+        (":scheme", uri.scheme_str().unwrap_or_default()),
+        (":authority", uri.authority().map_or("", |authority| authority.as_str())),
+        (":path", uri.path_and_query().map_or("", |path| path.as_str())),
+    ];
+    let there = entries.iter().filter(|(_, value)| !value.is_empty());
+    there.map(|(name, value)| name.len() + value.len() + ENTRY).sum()
+}
 
 /// Whether `name` belongs to the protocol: it can be neither sent nor seen as metadata.
 pub fn is_reserved(name: &str) -> bool {

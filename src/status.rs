@@ -53,6 +53,8 @@ pub fn code_of_http(status: StatusCode) -> Code {
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
         429 | 502 | 503 | 504 => Code::Unavailable,
+        // Not in that table: the request's headers are longer than the server or a proxy takes.
+        431 => Code::ResourceExhausted,
         _ => Code::Unknown,
     }
 }
@@ -177,6 +179,30 @@ pub fn to_headers(status: &Status, headers: &mut HeaderMap) {
     }
 }
 
+/// The length of a message in `grpc-message`.
+pub(crate) fn encoded_length(message: &str) -> usize {
+    percent_encode(message.as_bytes(), ESCAPED).map(str::len).sum()
+}
+
+/// As much of a message as takes `room` bytes in `grpc-message`, and a mark that it was cut.
+pub(crate) fn cut_message(message: &str, room: usize) -> String {
+    const MARK: &str = "… (cut)";
+    if encoded_length(message) <= room {
+        return message.to_owned();
+    }
+    let mut left = room.saturating_sub(encoded_length(MARK));
+    let mut end = 0;
+    for (at, char) in message.char_indices() {
+        let length = encoded_length(char.encode_utf8(&mut [0; 4]));
+        if length > left {
+            break;
+        }
+        left -= length;
+        end = at + char.len_utf8();
+    }
+    format!("{}{MARK}", message.get(..end).unwrap_or_default())
+}
+
 /// `code` as the value of `grpc-status`.
 pub fn code_value(code: Code) -> HeaderValue {
     const TEXT: [&str; 17] =
@@ -252,6 +278,7 @@ mod tests {
         let http = |n| code_of_http(StatusCode::from_u16(n).unwrap());
         assert_eq!(http(404), Code::Unimplemented);
         assert_eq!(http(503), Code::Unavailable);
+        assert_eq!(http(431), Code::ResourceExhausted);
         assert_eq!(http(200), Code::Unknown);
         assert_eq!(code_of_reason(Reason::CANCEL), Code::Cancelled);
         assert_eq!(code_of_reason(Reason::NO_ERROR), Code::Internal);

@@ -174,16 +174,6 @@ async fn connections_over_the_limit_are_closed_at_once() {
 }
 
 #[tokio::test]
-async fn a_header_list_over_the_limit_is_431() {
-    let server = Fixture::echo(ServerConfig::default());
-    let mut client = server.client().await;
-    // Past what h2's client sends where the server's SETTINGS are known.
-    let answer = client.call(with(post(UNARY), "x-long", &"x".repeat(17 << 10)), plain(b"")).await;
-    assert_eq!(answer.http, 431);
-    assert_eq!(client.unary(UNARY, b"x").await.messages, [b"x"]);
-}
-
-#[tokio::test]
 async fn a_dead_peer_is_found_by_ping_and_a_quiet_one_stays() {
     let config = ServerConfig {
         keepalive: Some(Duration::from_millis(50)),

@@ -33,6 +33,10 @@ final class ChannelOptions
      *        '' for none. null: the first of the environment's grpc_proxy, https_proxy and http_proxy, unless
      *        no_grpc_proxy or else no_proxy excepts the target (the loopback is an exception only if it is named
      *        there). Unix sockets are never proxied
+     * @param int $maxMetadataBytes the longest headers or trailers of an answer, as HTTP/2 counts them (RFC 9113, section
+     *        6.5.2): name, value and 32 bytes for each. Longer: ResourceExhausted, for that call. 1 KiB to 16 MiB
+     * @param array<string, string|list<string>>|null $metadata sent with every call. A call's own metadata stands in the
+     *        place of what is here under the same key
      * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or a service
      *         config, a policy or a proxy not understood
      */
@@ -54,5 +58,7 @@ final class ChannelOptions
         bool $retries = true,
         ?string $loadBalancing = null,
         ?string $proxy = null,
+        int $maxMetadataBytes = 65536,
+        ?array $metadata = null,
     ) {}
 }

@@ -19,6 +19,12 @@ final class ServerOptions
      * @param float $keepaliveTimeout close the connection where a PING is not answered within this
      * @param Compression $compression how messages are compressed, for clients that understand it
      * @param bool $exposeErrors send the text and trace of unexpected exceptions to the client (for development)
+     * @param int $maxMetadataBytes the longest headers of a request, as HTTP/2 counts them (RFC 9113, section 6.5.2): name,
+     *        value and 32 bytes for each. Longer: ResourceExhausted, for that call. 1 KiB to 16 MiB
+     * @param float|null $maxConnectionIdle tell a connection to go away (GOAWAY) after this long without a call; null: never
+     * @param float|null $maxConnectionAge tell a connection to go away after this long, give or take a tenth; its calls go
+     *        on, and the client makes a new connection, perhaps to another server; null: never
+     * @param float|null $maxConnectionAgeGrace how long those calls may take; null: as long as they like
      * @throws InvalidArgumentException where a number is not in its range
      */
     public function __construct(
@@ -33,5 +39,9 @@ final class ServerOptions
         float $keepaliveTimeout = 20.0,
         Compression $compression = Compression::None,
         bool $exposeErrors = false,
+        int $maxMetadataBytes = 16384,
+        ?float $maxConnectionIdle = null,
+        ?float $maxConnectionAge = null,
+        ?float $maxConnectionAgeGrace = null,
     ) {}
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::response::Parts;
 use tonic::Status;
 
 use crate::codec::{self, Encoding};
 use crate::error::quote;
-use crate::status;
+use crate::{metadata, status};
 
 /// How much of a foreign body is quoted, in characters.
 const QUOTED: usize = 128;
@@ -95,6 +95,21 @@ pub fn encoding(head: &Parts) -> Result<Encoding, Status> {
             ))
         }),
     }
+}
+
+/// The status for headers or trailers that are longer than `limit`.
+pub fn too_long(what: &str, headers: &HeaderMap, limit: u32) -> Option<Status> {
+    // With `:status`.
+    let size = metadata::size(headers) + metadata::ENTRY + 10;
+    if size <= limit as usize {
+        return None;
+    }
+    let ended = status::from_headers(headers)
+        .map(|status| format!("; the call had ended {}", status::code_name(status.code())))
+        .unwrap_or_default();
+    Some(Status::resource_exhausted(format!(
+        "the answer's {what} are {size} bytes; the limit is {limit} bytes (maxMetadataBytes, grpc.max_metadata_size){ended}"
+    )))
 }
 
 /// The status for a stream that ended without trailers.

@@ -9,9 +9,9 @@ use tonic::Status;
 use super::answer;
 use super::call::Shared;
 use crate::codec::Deframer;
-use crate::status;
 use crate::transport::connection::{self, Busy, Connection};
 use crate::transport::flow::{Flow, Receiver};
+use crate::{metadata, status};
 
 /// A request that is on its way.
 pub(super) struct Attempt {
@@ -35,6 +35,7 @@ impl Attempt {
         let config = &call.hub.config;
         let encoding = call.options.encoding.unwrap_or(config.options.encoding);
         let request = config.request(&call.method, &call.options, encoding, previous)?;
+        check_length(&request, connection.flow().peer_header_list())?;
         let (head, mut stream) = match send.send_request(request, false) {
             Ok(pair) => pair,
             Err(_) if connection.sender().is_none() => return Ok(None),
@@ -48,6 +49,17 @@ impl Attempt {
         let busy = connection.busy();
         Ok(Some(Self { connection, busy, send: stream, head, unsent: !sent }))
     }
+}
+
+/// Whether the server takes a request's headers.
+fn check_length(request: &http::Request<()>, limit: usize) -> Result<(), Status> {
+    let size = metadata::size(request.headers()) + metadata::size_beside(request.method(), request.uri());
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Status::resource_exhausted(format!(
+        "the request's headers are {size} bytes; the server takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent"
+    )))
 }
 
 /// Whether the server has certainly not handled the request of an attempt that ended with `error`: it says so, or the
@@ -69,9 +81,17 @@ pub(super) enum Head {
 }
 
 impl Head {
-    /// `limit` is the longest message that is taken, in bytes.
-    pub(super) fn read(response: http::Response<RecvStream>, limit: usize, flow: &Flow) -> Self {
+    /// `limit` is the longest message that is taken, in bytes, and `headers` the longest list of headers.
+    pub(super) fn read(
+        response: http::Response<RecvStream>,
+        limit: usize,
+        headers: u32,
+        flow: &Flow,
+    ) -> Self {
         let (head, body) = response.into_parts();
+        if let Some(status) = answer::too_long("headers", &head.headers, headers) {
+            return Self::Unreadable(status);
+        }
         if !answer::is_grpc(&head) {
             return Self::Foreign(Box::new(head), body);
         }

@@ -261,6 +261,11 @@ impl Call {
         }
     }
 
+    /// The longest list of headers that is taken, in bytes as HTTP/2 counts them.
+    pub(super) fn max_headers(&self) -> u32 {
+        self.0.hub.config.options.max_header_list
+    }
+
     fn guard(&self, at: Instant) {
         if self.end().is_some() {
             return;

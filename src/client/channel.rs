@@ -172,6 +172,9 @@ impl Channel {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(USER_AGENT, agent);
         headers.insert("grpc-accept-encoding", HeaderValue::from_static(codec::ACCEPTED));
+        for (name, value) in &options.metadata {
+            headers.append(name, value.clone());
+        }
         if let Some(policy) = options.service_config.as_ref().and_then(|config| config.load_balancing()) {
             options.load_balancing = policy;
         }
@@ -341,6 +344,12 @@ impl Config {
         }
         if previous > 0 {
             headers.insert("grpc-previous-rpc-attempts", HeaderValue::from(previous));
+        }
+        if !self.options.metadata.is_empty() {
+            // The call's own metadata stands in the place of the channel's.
+            for name in options.metadata.keys().filter(|name| self.options.metadata.contains_key(*name)) {
+                headers.remove(name);
+            }
         }
         for (name, value) in &options.metadata {
             headers.append(name, value.clone());

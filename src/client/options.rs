@@ -131,9 +131,12 @@ pub struct ChannelOptions {
     pub min_resolution_interval: Duration,
     /// Whether the connections lead through a proxy.
     pub proxy: Proxy,
-    /// The headers or trailers of an answer that are taken, in bytes as HTTP/2 counts them (RFC 9113,
-    /// section 6.5.2).
+    /// The longest headers or trailers of an answer, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2). Servers are
+    /// told (SETTINGS_MAX_HEADER_LIST_SIZE). Longer ones end their call RESOURCE_EXHAUSTED; those of more than 16 MiB may
+    /// end the connection.
     pub max_header_list: u32,
+    /// Sent with every call, where the call's own metadata has nothing under the key.
+    pub metadata: HeaderMap,
 }
 
 impl Default for ChannelOptions {
@@ -160,6 +163,7 @@ impl Default for ChannelOptions {
             min_resolution_interval: Duration::from_secs(30),
             proxy: Proxy::FromEnvironment,
             max_header_list: 64 << 10,
+            metadata: HeaderMap::new(),
         }
     }
 }

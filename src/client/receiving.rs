@@ -138,6 +138,11 @@ impl Call {
                         None => match ready!(body.poll_trailers(cx)) {
                             Ok(trailers) => {
                                 let trailers = trailers.unwrap_or_default();
+                                if let Some(status) =
+                                    answer::too_long("trailers", &trailers, self.max_headers())
+                                {
+                                    break Err(status);
+                                }
                                 let status = status::from_headers(&trailers);
                                 break match (deframer.finish(), status) {
                                     // An error that the server names is more than a cut message.
@@ -185,20 +190,22 @@ impl Call {
                 }
                 (self.explain(state.connection.as_ref(), &error, "waiting for the answer"), HeaderMap::new())
             }
-            Ok(response) => match Head::read(response, self.max_receive(), connection.flow()) {
-                Head::Begun(headers, body, deframer) => {
-                    let _ = self.0.headers.set(headers);
-                    state.replay = None;
-                    state.answer = Answer::Body(body, deframer);
-                    return Poll::Ready(());
+            Ok(response) => {
+                match Head::read(response, self.max_receive(), self.max_headers(), connection.flow()) {
+                    Head::Begun(headers, body, deframer) => {
+                        let _ = self.0.headers.set(headers);
+                        state.replay = None;
+                        state.answer = Answer::Body(body, deframer);
+                        return Poll::Ready(());
+                    }
+                    Head::Foreign(head, body) => {
+                        state.answer = Answer::Foreign(head, body);
+                        return Poll::Ready(());
+                    }
+                    Head::Ended(status, trailers) => (status, trailers),
+                    Head::Unreadable(status) => (status, HeaderMap::new()),
                 }
-                Head::Foreign(head, body) => {
-                    state.answer = Answer::Foreign(head, body);
-                    return Poll::Ready(());
-                }
-                Head::Ended(status, trailers) => (status, trailers),
-                Head::Unreadable(status) => (status, HeaderMap::new()),
-            },
+            }
         };
         self.count(&status);
         self.finish_locked(state, status, trailers);

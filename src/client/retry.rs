@@ -173,7 +173,7 @@ impl Engine {
         pending: Pending,
         result: Result<http::Response<RecvStream>, h2::Error>,
     ) -> Verdict {
-        let limit = self.call().map_or(0, |call| call.max_receive());
+        let (limit, headers) = self.call().map_or((0, 0), |call| (call.max_receive(), call.max_headers()));
         let response = match result {
             Ok(response) => response,
             Err(error) => {
@@ -185,7 +185,7 @@ impl Engine {
                 return Verdict::Ended(Failure { unprocessed, ..Failure::new(status) });
             }
         };
-        Verdict::Ended(match Head::read(response, limit, pending.connection.flow()) {
+        Verdict::Ended(match Head::read(response, limit, headers, pending.connection.flow()) {
             Head::Begun(headers, body, deframer) => return Verdict::Begun(headers, body, deframer),
             Head::Ended(status, trailers) => Failure { trailers, ..Failure::new(status) },
             Head::Unreadable(status) => Failure { last: true, ..Failure::new(status) },

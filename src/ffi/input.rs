@@ -111,22 +111,38 @@ pub(super) unsafe trait Options: Copy {
     const NAME: &'static str;
 }
 
+/// No options are longer than this; what says so is no size.
+const LONGEST: usize = 4096;
+
 /// The options at a pointer that may be NULL; then all are zero.
 pub(super) fn options<T: Options>(from: *const T) -> Result<T, Error> {
     let mut options = MaybeUninit::<T>::zeroed();
     if !from.is_null() {
         // SAFETY: the first field is the size.
         let size = unsafe { from.cast::<usize>().read() };
-        if !(size_of::<usize>()..=size_of::<T>()).contains(&size) {
-            let message = format!(
-                "{name}.size is {size}; expected sizeof({name}), which is {} here",
-                size_of::<T>(),
+        let known = size_of::<T>();
+        if !(size_of::<usize>()..=LONGEST).contains(&size) {
+            return Err(invalid(format!(
+                "{name}.size is {size}; expected sizeof({name}), which is {known} here",
                 name = T::NAME
-            );
-            return Err(Error::new(VIADUCT_INVALID_ARGUMENT, message));
+            )));
         }
-        // SAFETY: by the contract so many bytes are there; any bytes are legal.
-        unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), options.as_mut_ptr().cast(), size) };
+        // SAFETY: by the contract so many bytes are there.
+        let given = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), size) };
+        // A program that was built with a later header has more fields; where it leaves them out, this library will do.
+        let (given, later) = given.split_at(size.min(known));
+        if let Some(at) = later.iter().position(|byte| *byte != 0) {
+            return Err(invalid(format!(
+                "{name} has a value at byte {}, and this library knows {known} bytes of it, as it is older than the header that the \
+                 program was built with; expected zeros there",
+                known + at,
+                name = T::NAME
+            )));
+        }
+        // SAFETY: no more than a `T`; any bytes are legal.
+        unsafe {
+            std::ptr::copy_nonoverlapping(given.as_ptr(), options.as_mut_ptr().cast::<u8>(), given.len());
+        }
     }
     // SAFETY: zeros are legal, and so is whatever was copied.
     Ok(unsafe { options.assume_init() })

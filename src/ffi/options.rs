@@ -101,6 +101,9 @@ pub struct viaduct_channel_options {
     /// A `viaduct_choice`: whether calls are sent again, by policy or where the server did not see
     /// them; by default they are.
     pub retries: i32,
+    /// The longest headers or trailers of an answer, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2); longer
+    /// ones end their call RESOURCE_EXHAUSTED. Default 64 KiB.
+    pub max_metadata_bytes: u64,
 }
 
 // SAFETY: numbers and pointers only, and the size first.
@@ -144,6 +147,8 @@ impl viaduct_channel_options {
             keepalive_without_calls: choice(self.keepalive_without_calls, "keepalive_without_calls")?
                 .unwrap_or(false),
             retries: choice(self.retries, "retries")?.unwrap_or(true),
+            max_header_list: count(self.max_metadata_bytes, "max_metadata_bytes")?
+                .unwrap_or(default.max_header_list),
             ..default
         })
     }

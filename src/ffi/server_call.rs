@@ -206,7 +206,7 @@ fn not_sent(refused: &Refused) -> Error {
     let result = match refused {
         Refused::Ended => VIADUCT_CLOSED,
         Refused::HeadersSent => VIADUCT_WRONG_STATE,
-        Refused::TooLong { .. } => VIADUCT_TOO_LONG,
+        Refused::HeadersTooLong { .. } | Refused::TooLong { .. } => VIADUCT_TOO_LONG,
     };
     Error::new(result, refused.to_string())
 }

@@ -34,6 +34,15 @@ pub struct viaduct_server_options {
     pub handshake_timeout_ms: i64,
     /// A `viaduct_compression`, for the responses to clients that accept it.
     pub compression: i32,
+    /// The longest headers of a request, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2); longer ones are
+    /// answered RESOURCE_EXHAUSTED. Default 16 KiB.
+    pub max_metadata_bytes: u64,
+    /// Tell a connection to go away (GOAWAY) after so long without a call; never by default.
+    pub max_connection_idle_ms: i64,
+    /// Tell a connection to go away after so long, give or take a tenth; its calls go on. Never by default.
+    pub max_connection_age_ms: i64,
+    /// How long those calls may take before the connection is cut; as long as they like by default.
+    pub max_connection_age_grace_ms: i64,
 }
 
 // SAFETY: numbers only, and the size first.
@@ -70,6 +79,11 @@ impl viaduct_server_options {
             handshake_timeout: span(self.handshake_timeout_ms, "handshake_timeout_ms")?
                 .unwrap_or(default.handshake_timeout),
             encoding: encoding(self.compression)?.unwrap_or_default(),
+            max_header_list: count(self.max_metadata_bytes, "max_metadata_bytes")?
+                .unwrap_or(default.max_header_list),
+            max_connection_idle: span(self.max_connection_idle_ms, "max_connection_idle_ms")?,
+            max_connection_age: span(self.max_connection_age_ms, "max_connection_age_ms")?,
+            max_connection_age_grace: span(self.max_connection_age_grace_ms, "max_connection_age_grace_ms")?,
             ..default
         };
         Ok((config, threads))

@@ -10,8 +10,9 @@ use tonic::{Code, Status};
 
 use super::call::Core;
 use super::lifetime::Working;
+use super::trailers;
 use crate::codec::Encoding;
-use crate::status;
+use crate::{metadata, status};
 
 /// Why something could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,16 @@ pub enum Refused {
     /// The response's headers were sent before.
     #[error("the response's headers have been sent already")]
     HeadersSent,
+    /// The response's headers are longer than the client takes.
+    #[error(
+        "the response's headers are {length} bytes; the client takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
+    )]
+    HeadersTooLong {
+        /// Their length, as HTTP/2 counts it.
+        length: usize,
+        /// What the client has said that it takes.
+        limit: usize,
+    },
     /// The message is longer than the server may send.
     #[error("a response of {length} bytes is too long; the limit is {limit} bytes (maxSendBytes)")]
     TooLong {
@@ -47,6 +58,10 @@ impl Answer {
         match self {
             Self::Fresh { respond, working } => {
                 let map = call.ground.with_headers(metadata, call.encoding(), call.listing());
+                let (length, limit) = (metadata::size(&map) + trailers::BESIDE, call.peer_headers());
+                if length > limit {
+                    return Err(Refused::HeadersTooLong { length, limit });
+                }
                 let stream = respond.send_response(response(map), false).map_err(|_| Refused::Ended)?;
                 *self = Self::Open { stream, _working: working.take() };
                 Ok(())
@@ -89,7 +104,11 @@ impl Answer {
         mut trailers: HeaderMap,
         call: &Core,
     ) -> Result<(), Refused> {
-        trailers.insert(&status::GRPC_STATUS, status::code_value(Code::Ok));
+        if trailers.is_empty() {
+            trailers.insert(&status::GRPC_STATUS, status::code_value(Code::Ok));
+        } else {
+            trailers = trailers::with_status(&Status::ok(""), trailers, call.peer_headers());
+        }
         let stream = self.open(call)?;
         stream.send_data(message, false).map_err(|_| Refused::Ended)?;
         stream.send_trailers(trailers).map_err(|_| Refused::Ended)
@@ -99,10 +118,10 @@ impl Answer {
     pub(super) fn finish(
         &mut self,
         status: &Status,
-        mut trailers: HeaderMap,
+        trailers: HeaderMap,
         call: &Core,
     ) -> Result<(), Refused> {
-        status::to_headers(status, &mut trailers);
+        let trailers = trailers::with_status(status, trailers, call.peer_headers());
         match self {
             Self::Fresh { respond, .. } if status.code() != Code::Ok => {
                 let map = call.ground.with_headers(trailers, Encoding::Identity, call.listing());

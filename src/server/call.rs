@@ -61,6 +61,8 @@ pub(super) struct Begin {
     pub(super) deadline: Option<Deadline>,
     pub(super) encoding: Encoding,
     pub(super) listing: bool,
+    /// The longest list of headers that the client takes.
+    pub(super) peer_headers: usize,
 }
 
 pub(super) struct Core {
@@ -304,6 +306,11 @@ impl Core {
     /// Whether the response's headers list the encodings that requests may have.
     pub(super) fn listing(&self) -> bool {
         self.begin.listing
+    }
+
+    /// The longest list of headers that the client takes, in bytes as HTTP/2 counts them.
+    pub(super) fn peer_headers(&self) -> usize {
+        self.begin.peer_headers
     }
 
     /// The status of a cancelled call.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::Encoding;
-use crate::transport::flow::{BASE_WINDOW, MAX_WINDOW, Windows};
+use crate::transport::flow::{BASE_WINDOW, MAX_HEADER_LIST, MAX_WINDOW, Windows};
 
 /// How a server behaves. Every field has a default that serves; change what you must.
 #[derive(Debug, Clone)]
@@ -18,7 +18,9 @@ pub struct ServerConfig {
     pub max_concurrent_streams: u32,
     /// Connections that may be open. The next one is accepted and closed at once.
     pub max_connections: usize,
-    /// The longest header list of a request, in bytes as HTTP/2 counts them. Longer: HTTP 431.
+    /// The longest list of headers of a request, in bytes as HTTP/2 counts them (RFC 9113, section 6.5.2). Clients are
+    /// told (SETTINGS_MAX_HEADER_LIST_SIZE). A longer one is answered RESOURCE_EXHAUSTED; one of more than 16 MiB may end
+    /// the connection.
     pub max_header_list: u32,
     /// How long running calls may take after [`drain`](super::ServerHandle::drain) before their
     /// connections are cut.
@@ -106,7 +108,7 @@ impl ServerConfig {
             .initial_connection_window_size(MAX_WINDOW)
             .max_concurrent_streams(streams)
             .max_frame_size(MAX_FRAME)
-            .max_header_list_size(self.header_list_limit())
+            .max_header_list_size(self.header_list_limit().max(MAX_HEADER_LIST))
             .max_send_buffer_size(self.send_buffer.max(1))
             .data_frame_budget(DATA_FRAME_BUDGET)
             // A client may cancel all its calls at once before we look (h2 allows 20 by default) …

@@ -30,7 +30,7 @@ use super::stream::{PeerAddr, wrap};
 use super::timers::Deadlines;
 use super::{Ground, Site, request};
 use crate::tls::{ALPN_H2, ServerTls, explain};
-use crate::transport::flow::{Flow, Receiver, Side};
+use crate::transport::flow::{Flow, MAX_HEADER_LIST, Receiver, Side};
 use crate::transport::socket::Socket;
 use crate::transport::wire::Flusher;
 
@@ -47,7 +47,7 @@ pub(super) async fn run(
     member: &mut Membership,
 ) {
     let until = Instant::now() + site.ground.config.handshake_timeout;
-    let limit = site.ground.config.header_list_limit() as usize;
+    let limit = site.ground.config.header_list_limit().max(MAX_HEADER_LIST) as usize;
     let Some(tls) = tls else {
         let named = Peer { address: peer, certificate: None };
         return match peer {
@@ -87,7 +87,7 @@ where
 {
     let config = &site.ground.config;
     let reads = Arc::new(AtomicU64::new(0));
-    let flow = Flow::new(Side::Server, config.windows());
+    let flow = Flow::new(Side::Server, config.windows(), config.header_list_limit());
     let (wire, flusher) = wrap(io, Arc::clone(&reads), flow.clone());
     let handshake = config.http2().handshake::<_, Bytes>(wire);
     let mut http2 = match member.before(until, handshake).await {
@@ -252,6 +252,7 @@ impl Driver<'_> {
             deadline: asked.deadline,
             encoding: asked.response,
             listing: asked.listing,
+            peer_headers: self.flow.peer_header_list(),
         };
         let stream = Receiver::new(stream, self.flow.clone());
         let body = Body::new(stream, asked.request, self.ground().config.max_receive);

@@ -40,6 +40,7 @@ mod request;
 mod router;
 pub(crate) mod stream;
 mod timers;
+mod trailers;
 
 use std::future::poll_fn;
 use std::io;

@@ -14,7 +14,7 @@ use super::router::{RequestShape, Router};
 use crate::codec::{self, ACCEPTED, Encoding};
 use crate::deadline::{Deadline, parse_timeout};
 use crate::error::quote;
-use crate::status;
+use crate::{metadata, status};
 
 /// What a legal request asks for.
 #[derive(Debug)]
@@ -49,6 +49,13 @@ pub(super) fn read(head: &Parts, router: &Router, ground: &Ground) -> Result<Ask
     let said = Said::of(&head.headers);
     if !said.content_type.is_some_and(codec::is_grpc) {
         return Err(Rejection::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let (size, limit) =
+        (said.size + metadata::size_beside(&head.method, &head.uri), ground.config.header_list_limit());
+    if size > limit as usize {
+        return Err(Rejection::Bad(Status::resource_exhausted(format!(
+            "the request's headers are {size} bytes; the server's limit is {limit} bytes (maxMetadataBytes, grpc.max_metadata_size)"
+        ))));
     }
     let path = head.uri.path();
     let Some((method, shape)) = router.find(path) else {
@@ -91,6 +98,8 @@ struct Said<'a> {
     encoding: Option<&'a [u8]>,
     /// They name encodings of responses.
     lists: bool,
+    /// Their length, as HTTP/2 counts it.
+    size: usize,
 }
 
 impl<'a> Said<'a> {
@@ -98,7 +107,9 @@ impl<'a> Said<'a> {
     fn of(headers: &'a HeaderMap) -> Self {
         let mut said = Self::default();
         for (name, value) in headers {
-            let found = match name.as_str() {
+            let name = name.as_str();
+            said.size += name.len() + value.len() + metadata::ENTRY;
+            let found = match name {
                 "content-type" => &mut said.content_type,
                 "grpc-timeout" => &mut said.timeout,
                 "grpc-encoding" => &mut said.encoding,

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tonic::Status;
 
-use super::flow::{BASE_WINDOW, Flow, MAX_WINDOW, Side, Windows};
+use super::flow::{BASE_WINDOW, Flow, MAX_HEADER_LIST, MAX_WINDOW, Side, Windows};
 use super::wire::{Complaint, Flusher, Wire, wire};
 use crate::status;
 
@@ -112,7 +112,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let flow = Flow::new(Side::Client, WINDOWS);
+        let flow = Flow::new(Side::Client, WINDOWS, keep.max_headers);
         let (wire, flusher) = wire(stream, flow.clone());
         let (send, mut conn) = h2::client::Builder::new()
             .enable_push(false)
@@ -120,7 +120,7 @@ impl Connection {
             .initial_window_size(MAX_WINDOW)
             .initial_connection_window_size(MAX_WINDOW)
             .max_frame_size(MAX_FRAME)
-            .max_header_list_size(keep.max_headers)
+            .max_header_list_size(keep.max_headers.max(MAX_HEADER_LIST))
             // Streams of small messages are legal however slowly they are read: the windows bound them.
             .data_frame_budget(usize::MAX >> 1)
             // Calls may be cancelled in any number. What still comes for them must be known as theirs, and

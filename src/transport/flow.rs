@@ -19,6 +19,7 @@
 //! Bandwidth × delay is measured as in gRPC's cores: a PING leaves while data arrives on a stream that is read, and the
 //! bytes that come until it is acknowledged are counted. A connection with small messages only sends none.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -55,8 +56,13 @@ const STEP: usize = 8 * 1024;
 /// A message that lacks more than this is given its own window.
 const LONG: usize = 32 * 1024;
 
-/// SETTINGS_INITIAL_WINDOW_SIZE.
+/// SETTINGS_INITIAL_WINDOW_SIZE and SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113, section 6.5.2).
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+const MAX_HEADER_LIST_SIZE: [u8; 2] = [0, 6];
+
+/// The longest list of headers that h2 is told to take. One that is longer than the peer was told to send must end its call
+/// only, so h2 has to read it.
+pub(crate) const MAX_HEADER_LIST: u32 = 16 << 20;
 
 /// The error code FLOW_CONTROL_ERROR.
 const FLOW_CONTROL_ERROR: u8 = 3;
@@ -77,15 +83,24 @@ pub(crate) enum Side {
     Server,
 }
 
-/// The flow control of one connection. Clones are the same.
+/// The flow control of one connection, and what the peer has said that it takes. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Flow(Arc<Mutex<State>>);
+pub struct Flow(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// The peer's SETTINGS_MAX_HEADER_LIST_SIZE.
+    peer_headers: AtomicU32,
+}
 
 #[derive(Debug)]
 pub(super) struct State {
     side: Side,
     base: u32,
     budget: u64,
+    /// The longest list of headers that the peer is told to send.
+    headers: u32,
     /// The streams on which the peer may send, and those that have ended with more unread than the base window.
     streams: Streams,
     /// The last stream that was opened.
@@ -158,12 +173,14 @@ pub(super) enum Judgement {
 }
 
 impl Flow {
-    pub(crate) fn new(side: Side, windows: Windows) -> Self {
+    /// `headers` is the longest list of headers that the peer is to send.
+    pub(crate) fn new(side: Side, windows: Windows, headers: u32) -> Self {
         let base = windows.base.clamp(DEFAULT_WINDOW, MAX_WINDOW);
-        Self(Arc::new(Mutex::new(State {
+        let state = Mutex::new(State {
             side,
             base,
             budget: windows.budget,
+            headers,
             streams: Streams::default(),
             last: 0,
             until: MAX_WINDOW,
@@ -178,12 +195,29 @@ impl Flow {
             in_turn: false,
             waker: None,
             broken: false,
-        })))
+        });
+        Self(Arc::new(Shared { state, peer_headers: AtomicU32::new(u32::MAX) }))
     }
 
     /// A poisoned lock means that a poll panicked; the connection's task has ended with it.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The longest list of headers that the peer takes, in bytes as HTTP/2 counts them, as far as it has said so.
+    pub(crate) fn peer_header_list(&self) -> usize {
+        self.0.peer_headers.load(Relaxed) as usize
+    }
+
+    /// Learns from the peer's SETTINGS.
+    pub(super) fn learn(&self, settings: &[u8]) {
+        for setting in settings.chunks_exact(6) {
+            if setting.starts_with(&MAX_HEADER_LIST_SIZE)
+                && let Some(value) = setting.last_chunk()
+            {
+                self.0.peer_headers.store(u32::from_be_bytes(*value), Relaxed);
+            }
+        }
     }
 
     pub(super) fn side(&self) -> Side {
@@ -311,13 +345,16 @@ impl State {
         Verdict::Pass
     }
 
-    /// Puts our window into h2's SETTINGS.
+    /// Puts our window and our limit of headers into h2's SETTINGS.
     pub(super) fn rewrite(&self, settings: &mut [u8]) {
         for setting in settings.chunks_exact_mut(6) {
-            if setting.starts_with(&INITIAL_WINDOW_SIZE)
-                && let Some(value) = setting.last_chunk_mut()
-            {
-                *value = self.base.to_be_bytes();
+            let ours = match setting.first_chunk() {
+                Some(&INITIAL_WINDOW_SIZE) => self.base,
+                Some(&MAX_HEADER_LIST_SIZE) => self.headers,
+                _ => continue,
+            };
+            if let Some(value) = setting.last_chunk_mut() {
+                *value = ours.to_be_bytes();
             }
         }
     }
@@ -684,7 +721,7 @@ mod tests {
 
     /// A server whose client knows its SETTINGS.
     fn flow(budget: u64) -> Flow {
-        let flow = Flow::new(Side::Server, Windows { base: BASE, budget });
+        let flow = Flow::new(Side::Server, Windows { base: BASE, budget }, 16 << 10);
         flow.lock().received(&frame(kind::SETTINGS, flag::ACK, 0, 0), &[]);
         flow
     }
@@ -758,7 +795,7 @@ mod tests {
 
     #[test]
     fn before_the_settings_are_known_windows_are_those_of_h2() {
-        let flow = Flow::new(Side::Server, Windows { base: BASE, budget: 1 << 20 });
+        let flow = Flow::new(Side::Server, Windows { base: BASE, budget: 1 << 20 }, 16 << 10);
         let mut state = flow.lock();
         state.take(kind::HEADERS, 0, 1, 10);
         state.take(kind::DATA, 0, 1, 50_000);
@@ -945,7 +982,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (near, far) = tokio::io::duplex(1 << 20);
-            let flow = Flow::new(Side::Server, Windows { base: BASE, budget: 1 << 20 });
+            let flow = Flow::new(Side::Server, Windows { base: BASE, budget: 1 << 20 }, 16 << 10);
             let (wire, flusher) = super::super::wire::wire(far, flow.clone());
             let ours = flow.clone();
             tokio::spawn(async move {

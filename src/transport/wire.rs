@@ -119,6 +119,7 @@ pub(crate) fn wire<S>(stream: S, flow: Flow) -> (Wire<S>, Flusher<S>) {
         frames: Frames::after(received, |head| match head.kind {
             kind::DATA if head.has(flag::PADDED) => 1,
             kind::PING => PING.len(),
+            kind::SETTINGS => head.length as usize,
             _ => 0,
         }),
         going: false,
@@ -183,8 +184,8 @@ impl<S> Inner<S> {
 
     /// Looks at what h2 is about to read.
     fn look(&mut self, bytes: &mut [u8]) -> Result<(), String> {
-        let Self { out, flow, sent, received, .. } = self;
-        let mut flow = flow.lock();
+        let Self { out, flow: shared, sent, received, .. } = self;
+        let mut flow = shared.lock();
         flow.begin_turn();
         let mut at = 0;
         let mut run = Run::default();
@@ -194,6 +195,9 @@ impl<S> Inner<S> {
             received.gone |= std::mem::replace(&mut received.going, head.kind == kind::GOAWAY);
             if run.take(&head) {
                 continue;
+            }
+            if head.kind == kind::SETTINGS && !head.has(flag::ACK) {
+                shared.learn(received.frames.payload(&begun));
             }
             let passed = std::mem::replace(&mut run, Run::behind(&head));
             let judgement = match flow.received_run(&passed) {
@@ -438,7 +442,7 @@ mod tests {
 
     fn duplex(side: Side) -> (Wire<DuplexStream>, Flusher<DuplexStream>, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let flow = Flow::new(side, Windows { base: 65_535, budget: 1 << 20 });
+        let flow = Flow::new(side, Windows { base: 65_535, budget: 1 << 20 }, 16 << 10);
         let (wire, flusher) = wire(ours, flow);
         (wire, flusher, theirs)
     }
@@ -480,8 +484,8 @@ mod tests {
 
     #[test]
     fn settings_are_rewritten_and_updates_of_streams_dropped_however_they_are_cut() {
-        let settings = [0, 2, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 5, 0, 1, 0, 0];
-        let ours = [0, 2, 0, 0, 0, 0, 0, 4, 0, 0, 0xff, 0xff, 0, 5, 0, 1, 0, 0];
+        let settings = [0, 2, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, 0, 5, 0, 1, 0, 0, 0, 6, 1, 0, 0, 0];
+        let ours = [0, 2, 0, 0, 0, 0, 0, 4, 0, 0, 0xff, 0xff, 0, 5, 0, 1, 0, 0, 0, 6, 0, 0, 0x40, 0];
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let update = [0, 0, 1, 0];
         let said: Vec<u8> = [

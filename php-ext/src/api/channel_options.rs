@@ -5,14 +5,15 @@ use std::sync::Arc;
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
-use ext_php_rs::types::ZendStr;
+use ext_php_rs::types::{ZendHashTable, ZendStr};
 use viaduct::client::{ChannelOptions as Core, LoadBalancing, Proxy, ServiceConfig};
 use viaduct::error::{InvalidArgument, quote};
 use viaduct::transport::proxy::ProxyServer;
 
 use super::compression::Compression;
-use super::range::{BYTES, authority, header_text, integer, positive_seconds};
+use super::range::{BYTES, authority, header_text, integer, metadata_bytes, positive_seconds};
 use crate::errors::{self, Thrown};
+use crate::metadata;
 use crate::zend::call::{Call, Case};
 use crate::zend::class::{Class, rust_class};
 
@@ -52,11 +53,13 @@ impl Class for ChannelOptions {
             .arg(Arg::new("retries", DataType::Bool).default("true"))
             .arg(nullable("loadBalancing", DataType::String))
             .arg(nullable("proxy", DataType::String))
+            .arg(int("maxMetadataBytes", "65536"))
+            .arg(nullable("metadata", DataType::Array))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=17)?;
+        let a = call.arguments(0..=19)?;
         // All types first, as PHP's own functions do; then the ranges.
         let max_receive_bytes = a.get_or(0, 4_194_304)?;
         let max_send_bytes = a.nullable(1)?;
@@ -75,6 +78,8 @@ impl Class for ChannelOptions {
         let retries = a.get_or(14, true)?;
         let load_balancing = a.nullable::<&ZendStr>(15)?;
         let proxy = a.nullable::<&ZendStr>(16)?;
+        let max_metadata_bytes = a.get_or(17, 65_536)?;
+        let entries = a.nullable::<&ZendHashTable>(18)?;
         if max_backoff < initial_backoff {
             return Err(errors::invalid_argument(format!(
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
@@ -98,6 +103,11 @@ impl Class for ChannelOptions {
             retries,
             load_balancing: load_balancing.map_or(Ok(LoadBalancing::PickFirst), policy)?,
             proxy: proxy.map_or(Ok(Proxy::FromEnvironment), through)?,
+            max_header_list: metadata_bytes(max_metadata_bytes)?,
+            metadata: entries
+                .map(|entries| metadata::from_php(entries, "metadata"))
+                .transpose()?
+                .unwrap_or_default(),
             ..Core::default()
         };
         Ok(Self { values })

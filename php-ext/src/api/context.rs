@@ -9,8 +9,9 @@ use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::{ZendHashTable, Zval};
 use http::HeaderMap;
+use viaduct::Status;
 use viaduct::reactor::fork::Bound;
-use viaduct::server::ServerCall;
+use viaduct::server::{Refused, ServerCall};
 
 use crate::errors::{self, Thrown};
 use crate::metadata;
@@ -112,6 +113,9 @@ fn send_headers(call: Call<'_>) -> Result<(), Thrown> {
         Ok(()) => Ok(()),
         // Nothing that is sent arrives any more, and the handler will learn it.
         Err(_) if core.is_cancelled() => Ok(()),
+        Err(why @ Refused::HeadersTooLong { .. }) => {
+            Err(errors::rpc_exception(&Status::resource_exhausted(why.to_string()), &HeaderMap::new()))
+        }
         Err(_) => Err(errors::logic("the headers of this call have been sent already")),
     }
 }

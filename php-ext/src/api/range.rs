@@ -23,6 +23,12 @@ pub(crate) fn integer(name: &str, value: i64, range: RangeInclusive<i64>) -> Res
     })
 }
 
+/// `maxMetadataBytes`: at most what the connection outlives.
+pub(crate) fn metadata_bytes(value: i64) -> Result<u32, InvalidArgument> {
+    const RANGE: RangeInclusive<i64> = 1024..=16 << 20;
+    integer("maxMetadataBytes", value, RANGE).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
 /// A span in seconds: finite, at least 0.
 pub(crate) fn seconds(name: &str, value: f64) -> Result<Duration, InvalidArgument> {
     if value.is_finite() && value >= 0.0 {

@@ -9,7 +9,7 @@ use viaduct::codec::Encoding;
 use viaduct::server::ServerConfig;
 
 use super::compression::Compression;
-use super::range::{BYTES, integer, positive_seconds, seconds};
+use super::range::{BYTES, integer, metadata_bytes, positive_seconds, seconds};
 use crate::errors::Thrown;
 use crate::zend::call::{Call, Case};
 use crate::zend::class::{Class, rust_class};
@@ -38,6 +38,10 @@ pub(crate) struct ServerOptionValues {
     pub(crate) keepalive_timeout: Duration,
     pub(crate) compression: Encoding,
     pub(crate) expose_errors: bool,
+    pub(crate) max_metadata_bytes: u32,
+    pub(crate) max_connection_idle: Option<Duration>,
+    pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) max_connection_age_grace: Option<Duration>,
 }
 
 impl Default for ServerOptionValues {
@@ -54,6 +58,10 @@ impl Default for ServerOptionValues {
             keepalive_timeout: Duration::from_secs(20),
             compression: Encoding::Identity,
             expose_errors: false,
+            max_metadata_bytes: 16 << 10,
+            max_connection_idle: None,
+            max_connection_age: None,
+            max_connection_age_grace: None,
         }
     }
 }
@@ -70,6 +78,10 @@ impl ServerOptionValues {
             keepalive: self.keepalive,
             keepalive_timeout: self.keepalive_timeout,
             encoding: self.compression,
+            max_header_list: self.max_metadata_bytes,
+            max_connection_idle: self.max_connection_idle,
+            max_connection_age: self.max_connection_age,
+            max_connection_age_grace: self.max_connection_age_grace,
             ..ServerConfig::default()
         }
     }
@@ -99,11 +111,15 @@ impl Class for ServerOptions {
                     .default("Viaduct\\Compression::None"),
             )
             .arg(Arg::new("exposeErrors", DataType::Bool).default("false"))
+            .arg(int("maxMetadataBytes", "16384"))
+            .arg(nullable("maxConnectionIdle", DataType::Double))
+            .arg(nullable("maxConnectionAge", DataType::Double))
+            .arg(nullable("maxConnectionAgeGrace", DataType::Double))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=11)?;
+        let a = call.arguments(0..=15)?;
         // All types first, as PHP's own functions do; then the ranges.
         let concurrency = a.get_or(0, 256)?;
         let max_queued = a.get_or(1, 4096)?;
@@ -116,6 +132,10 @@ impl Class for ServerOptions {
         let keepalive_timeout = a.get_or(8, 20.0)?;
         let Case(compression) = a.get_or(9, Case(Compression::None))?;
         let expose_errors = a.get_or(10, false)?;
+        let max_metadata_bytes = a.get_or(11, 16_384)?;
+        let max_connection_idle = a.nullable(12)?;
+        let max_connection_age = a.nullable(13)?;
+        let max_connection_age_grace = a.nullable(14)?;
         let values = ServerOptionValues {
             // Each handler has a fiber, and each fiber a stack of its own (fiber.stack_size, 2 MiB mapped).
             concurrency: integer("concurrency", concurrency, 1..=65_536)?,
@@ -129,6 +149,16 @@ impl Class for ServerOptions {
             keepalive_timeout: positive_seconds("keepaliveTimeout", keepalive_timeout)?,
             compression: compression.into(),
             expose_errors,
+            max_metadata_bytes: metadata_bytes(max_metadata_bytes)?,
+            max_connection_idle: max_connection_idle
+                .map(|s| positive_seconds("maxConnectionIdle", s))
+                .transpose()?,
+            max_connection_age: max_connection_age
+                .map(|s| positive_seconds("maxConnectionAge", s))
+                .transpose()?,
+            max_connection_age_grace: max_connection_age_grace
+                .map(|s| seconds("maxConnectionAgeGrace", s))
+                .transpose()?,
         };
         Ok(Self { values })
     }

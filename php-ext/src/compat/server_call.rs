@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use viaduct::codec::{self, Encoding};
 use viaduct::reactor::fork::Bound;
-use viaduct::server::ServerCall as Core;
+use viaduct::server::{Refused, ServerCall as Core};
 use viaduct::{Code, Status};
 
 use super::batch::{Ops, Outgoing, Received, error, misuse};
@@ -130,7 +130,9 @@ impl ServerCall {
             initial.insert("grpc-encoding", HeaderValue::from_static(self.encoding.get().name()));
         }
         // A call that has ended takes nothing more: `cancelled` says so.
-        let _ = live.call.send_headers(initial);
+        if let Err(why @ Refused::HeadersTooLong { .. }) = live.call.send_headers(initial) {
+            let _ = live.call.finish(Status::resource_exhausted(why.to_string()), HeaderMap::new());
+        }
     }
 
     fn frame(&self, message: Outgoing<'_>) -> Result<Bytes, Status> {

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::Zval;
@@ -31,7 +30,7 @@ use crate::zend::is_fatal;
 /// What the handler's waits and outgoing calls inherit.
 struct CallScope {
     call: ServerCall,
-    shared: Rc<Arc<overdue::Shared>>,
+    shared: overdue::Held,
 }
 
 impl Scope for CallScope {

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,6 +47,10 @@ pub(crate) struct Shared {
     /// `run()` is over.
     ended: AtomicBool,
 }
+
+/// The PHP thread's hold on it: each call takes one, and counts it without atomic operations.
+#[allow(clippy::redundant_allocation)]
+pub(crate) type Held = Rc<Arc<Shared>>;
 
 #[derive(Default)]
 struct State {
