@@ -248,7 +248,12 @@ async fn plaintext_peers_are_told_apart() {
     let ours = Authority::new("ours");
     let server = serve(&ours.issue(&["localhost"]), None);
     let channel = client_kit::channel(&format!("http://{}", server.address()), ChannelOptions::default());
-    assert_eq!(hello(&channel).await.status.code(), Code::Unavailable);
+    let status = hello(&channel).await.status;
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(
+        status.message().contains("the peer speaks TLS on this port, and this side plaintext"),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]

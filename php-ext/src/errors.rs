@@ -84,12 +84,10 @@ pub(crate) fn logic(message: impl Into<String>) -> Thrown {
     exception(exceptions::LOGIC.get(), &message.into(), 0, None)
 }
 
-/// A `\RuntimeException`.
+/// A `Viaduct\RuntimeException`.
 #[cold]
 pub(crate) fn runtime(message: impl Into<String>) -> Thrown {
-    // SAFETY: set in SPL's MINIT, which runs before ours, and live as long as the process.
-    let class = unsafe { zend::sys::spl_ce_RuntimeException.as_ref() };
-    exception(class.unwrap_or_else(ce::exception), &message.into(), 0, None)
+    exception(exceptions::RUNTIME.get(), &message.into(), 0, None)
 }
 
 /// An `\Error`: a mistake of the program's, or of ours.
@@ -200,6 +198,15 @@ pub(crate) fn rpc_exception(status: &Status, trailers: &HeaderMap) -> Thrown {
         _ => exceptions::RPC.get(),
     };
     rpc(class, status, trailers, None)
+}
+
+/// As [`rpc_exception`], for a call that this side has made.
+pub(crate) fn call_exception(method: &str, status: &Status, trailers: &HeaderMap) -> Thrown {
+    let thrown = rpc_exception(status, trailers);
+    if let Thrown::Object(exception) = &thrown {
+        exception.get().write(exceptions::RPC.get(), exceptions::METHOD, zend::string(method.as_bytes()));
+    }
+    thrown
 }
 
 /// A `CancelledException` whatever the code: for a handler that waits when its deadline passes.

@@ -144,7 +144,7 @@ impl MessageClass {
         let class = find_class(name)?;
         class.and_then(Self::of).ok_or_else(|| {
             let is = match class {
-                None => "which cannot be loaded",
+                None => "which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php)",
                 Some(class) if Method::find(class, "mergefromstring").is_none() => {
                     "which has no method mergeFromString"
                 }

@@ -18,6 +18,11 @@ const MOST: usize = 4096;
 /// Reads metadata. `what` is the parameter's name, for messages. An empty array costs nothing.
 pub(crate) fn from_php(array: &ZendHashTable, what: &str) -> Result<HeaderMap, Thrown> {
     let mut map = HeaderMap::new();
+    let is_list =
+        || (0..).zip(Entries::of(array)).all(|(n, (key, _))| matches!(key, Key::Number(key) if key == n));
+    if !array.is_empty() && is_list() {
+        return Err(errors::invalid_argument(format!("{what} is a list; expected ['key' => 'value', …]")));
+    }
     for (key, value) in Entries::of(array) {
         if let Some(text) = value.zend_str() {
             add(&mut map, key, text.as_bytes(), what)?;

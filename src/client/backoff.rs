@@ -23,7 +23,7 @@ pub(super) struct Backoff {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) why: String,
-    at: Instant,
+    pub(super) at: Instant,
     pub(super) retry_at: Instant,
 }
 

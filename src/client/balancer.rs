@@ -97,6 +97,11 @@ impl Balancer {
         self.members.iter().filter_map(Subchannel::retry_at).min()
     }
 
+    /// When the last attempt failed.
+    pub(super) fn failed_at(&self) -> Option<Instant> {
+        self.members.iter().filter_map(Subchannel::failed_at).max()
+    }
+
     /// Whether a connection was lost or could not be made, so that the addresses may be out of date.
     pub(super) fn is_short(&self) -> bool {
         let lost = [Connectivity::Idle, Connectivity::TransientFailure];

@@ -429,6 +429,11 @@ impl Call {
         Status::deadline_exceeded(format!("the deadline of {} passed {state}", self.0.method.as_str()))
     }
 
+    /// What is called.
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
     /// The headers the server sent, once they are here.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.0.headers.get()

@@ -77,6 +77,21 @@ impl State {
         }
     }
 
+    /// Says for a call that began at `began` where it comes within a pause, and does not hear of an attempt of its own.
+    fn no_attempt(&self, began: Option<Instant>) -> Option<String> {
+        let failed_at = match self.balancer.failed_at() {
+            None => self.resolution.backoff.failure().map(|f| f.at),
+            at => at,
+        }?;
+        let (began, due) = (began?, self.retry_at()?);
+        if failed_at >= began {
+            return None;
+        }
+        let ago = began.saturating_duration_since(failed_at).as_secs_f64();
+        let left = due.saturating_duration_since(began).as_secs_f64();
+        Some(format!("; no attempt was made: the last failed {ago:.1} s ago, the next is due in {left:.1} s"))
+    }
+
     /// When the first pause ends.
     fn retry_at(&self) -> Option<Instant> {
         if self.balancer.is_empty() {
@@ -160,7 +175,8 @@ impl Hub {
         let look = if wait {
             Ok(Look::Wait(state.retry_at()))
         } else if state.is_hopeless(began) {
-            Err(Status::unavailable(self.failure(&state).unwrap_or_default()))
+            let why = self.failure(&state).unwrap_or_default();
+            Err(Status::unavailable(why + &state.no_attempt(began).unwrap_or_default()))
         } else {
             Ok(Look::Wait(None))
         };

@@ -114,6 +114,11 @@ impl Subchannel {
         self.backoff.failure().map(|f| &*f.why)
     }
 
+    /// When the last attempt failed.
+    pub(super) fn failed_at(&self) -> Option<Instant> {
+        self.backoff.failure().map(|f| f.at)
+    }
+
     /// An attempt begins. It is to end when the subchannel goes.
     pub(super) fn connecting(&mut self) -> Wanted {
         let (want, wanted) = want();

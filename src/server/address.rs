@@ -16,7 +16,7 @@ pub(crate) enum Address {
 }
 
 /// What is said about every address that is none.
-const EXPECTED: &str = "expected \"http://host:port\", \"https://host:port\", \"unix:/path\" or \
+const EXPECTED: &str = "expected \"http://host:port\", \"https://host:port\", \":port\", \"unix:/path\" or \
                         \"unix-abstract:name\"";
 
 /// The longest path of a Unix socket on Linux, without the final NUL.
@@ -47,7 +47,7 @@ impl Address {
         let (tls, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
             (Some(rest), _) => (false, rest),
             (_, Some(rest)) => (true, rest),
-            _ => return Err(wrong("its scheme is not known")),
+            _ => return Err(unschemed(text)),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = rest.rsplit_once(':').ok_or_else(|| wrong("it has no port"))?;
@@ -68,6 +68,27 @@ impl Address {
         }
         Ok(Self::Tcp { host: bare.to_owned(), port, tls })
     }
+}
+
+/// `:port` as an address: all of the machine's.
+pub(crate) fn everywhere(scheme: &str, port: &str) -> String {
+    // "[::]" takes IPv4 as well; where the system has no IPv6, it is no address.
+    let host = if std::net::UdpSocket::bind("[::]:0").is_ok() { "[::]" } else { "0.0.0.0" };
+    format!("{scheme}://{host}:{port}")
+}
+
+/// What is wrong with an address without a scheme that is known, and what may have been meant.
+fn unschemed(text: &str) -> InvalidArgument {
+    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let (why, meant) = match text.split_once("://") {
+        None if port.is_some() => (
+            "it has no scheme".to_owned(),
+            format!("; did you mean \"http://{text}\" (plaintext) or \"https://{text}\" (TLS)?"),
+        ),
+        None => ("it has no scheme".to_owned(), String::new()),
+        Some((scheme, _)) => (format!("its scheme is {}", quote(scheme)), String::new()),
+    };
+    InvalidArgument::new(format!("cannot listen on {}: {why}; {EXPECTED}{meant}", quote(text)))
 }
 
 #[cfg(test)]
@@ -91,8 +112,10 @@ mod tests {
     fn what_is_no_address_is_said() {
         for (bad, why) in [
             ("", "scheme"),
-            ("127.0.0.1:80", "scheme"),
-            ("dns:///x:1", "scheme"),
+            ("127.0.0.1:80", "did you mean \"http://127.0.0.1:80\" (plaintext)"),
+            ("localhost", "it has no scheme"),
+            (":70000", "no scheme"),
+            ("dns:///x:1", "its scheme is \"dns\""),
             ("http://localhost", "no port"),
             ("http://:80", "host"),
             ("http://a/b:80", "host"),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::address::Address;
+use super::address::{Address, everywhere};
 use super::inherited;
 use super::stream::PeerAddr;
 use crate::error::{InvalidArgument, quote};
@@ -52,8 +52,9 @@ enum Bound {
 }
 
 impl Listener {
-    /// Binds `address`: `http://host:port`, `https://host:port`, `unix:/path`, `unix:///path` or
-    /// `unix-abstract:name`. Port 0 takes a free one; [`target`](Self::target) says which.
+    /// Binds `address`: `http://host:port`, `https://host:port`, `:port` (all of the machine's addresses; TLS where there is
+    /// `tls`), `unix:/path`, `unix:///path` or `unix-abstract:name`. Port 0 takes a free one; [`target`](Self::target) says
+    /// which.
     ///
     /// `tls` belongs to `https://`, and may stand with the Unix addresses. The file of a Unix socket
     /// is replaced where nobody accepts on it, and removed when the listener goes.
@@ -73,6 +74,11 @@ impl Listener {
     /// As [`bind`](Self::bind).
     pub fn bind_shared(address: &str, tls: Option<ServerTls>, share: bool) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Io { address: quote(address), source };
+        let port = address.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok());
+        let address = match port {
+            Some(port) => &everywhere(if tls.is_some() { "https" } else { "http" }, port),
+            None => address,
+        };
         let (socket, target) = match Address::parse(address)? {
             Address::Tcp { host, port, tls: wanted } => {
                 check_tls(address, wanted, tls.is_some())?;

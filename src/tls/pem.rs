@@ -72,8 +72,8 @@ fn given(text: &[u8]) -> &'static str {
         ", got an empty text"
     } else if text.starts_with(&[0x30]) {
         ", got what looks like DER"
-    } else if text.starts_with(b"/") {
-        ", got what looks like a file's path: give its content"
+    } else if is_name(text) {
+        ", got what looks like a file's name: give the file's content"
     } else if contains(text, b"PRIVATE KEY-----") {
         ", got a private key"
     } else if contains(text, b"-----BEGIN CERTIFICATE-----") {
@@ -81,6 +81,13 @@ fn given(text: &[u8]) -> &'static str {
     } else {
         ""
     }
+}
+
+/// Whether a text looks like the name of a file.
+fn is_name(text: &[u8]) -> bool {
+    let one_word = text.len() < 256 && !text.starts_with(b"-") && !text.iter().any(u8::is_ascii_whitespace);
+    let ends = [&b".pem"[..], b".crt", b".cer", b".key", b".der", b".p12", b".pfx"];
+    one_word && (text.contains(&b'/') || ends.iter().any(|ending| text.ends_with(ending)))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -95,7 +102,10 @@ mod tests {
     fn what_is_no_pem_is_said() {
         let cert = |t: &[u8]| certificates(t, "the CA").unwrap_err().to_string();
         assert!(cert(b"").contains("an empty text"));
-        assert!(cert(b"/etc/ssl/ca.pem").contains("give its content"));
+        for name in ["/etc/ssl/ca.pem", "ca.crt", "../tls/ca", "file:///etc/ca.pem"] {
+            assert!(cert(name.as_bytes()).contains("give the file's content"), "{name}");
+        }
+        assert!(!cert(b"Just some/text of more than a word").contains("file's name"));
         assert!(cert(b"-----BEGIN CERTIFICATE-----\nAAAA\n").contains("END"));
         let key = |t: &[u8]| private_key(t, "the key").unwrap_err().to_string();
         assert!(key(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n").contains("without a passphrase"));

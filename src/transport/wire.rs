@@ -346,8 +346,12 @@ fn lock<S>(inner: &Mutex<Inner<S>>) -> std::sync::MutexGuard<'_, Inner<S>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is wrong with a peer that begins so, where it speaks HTTP/1.
+/// What is wrong with a peer that begins so, where it speaks HTTP/1, or TLS (an alert is the answer to what is none: RFC
+/// 8446, sections 5.1 and 6).
 pub(crate) fn no_http2(said: &[u8]) -> Option<String> {
+    if let [0x15, 3, ..] = said {
+        return Some("the peer speaks TLS on this port, and this side plaintext; TLS is https://, or credentials for it".into());
+    }
     let line =
         said.split(|b| matches!(b, b'\r' | b'\n')).next().filter(|line| line.starts_with(b"HTTP/1"))?;
     let line = quote(&String::from_utf8_lossy(line)).to_string();

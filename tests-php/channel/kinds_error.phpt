@@ -63,12 +63,12 @@ Viaduct\InvalidArgumentException: Odd::serializeToString() returned a value of t
 DomainException: not today
 Viaduct\InvalidArgumentException: request is of type array; expected a string (the payload as it is) or a google/protobuf object (with a method serializeToString)
 Viaduct\InvalidArgumentException: request is of type int; expected a string (the payload as it is) or a google/protobuf object (with a method serializeToString)
-Viaduct\InvalidArgumentException: responseClass is "No\Such", which cannot be loaded; expected a google/protobuf class
+Viaduct\InvalidArgumentException: responseClass is "No\Such", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
 Viaduct\InvalidArgumentException: responseClass is "stdClass", which has no method mergeFromString; expected a google/protobuf class
 Viaduct\InvalidArgumentException: responseClass is "Half", which cannot be instantiated; expected a google/protobuf class
 Viaduct\InvalidArgumentException: responseClass is "Countable", which has no method mergeFromString; expected a google/protobuf class
-Viaduct\InvalidArgumentException: responseClass is "", which cannot be loaded; expected a google/protobuf class
-Viaduct\InvalidArgumentException: responseClass is "No\Such", which cannot be loaded; expected a google/protobuf class
+Viaduct\InvalidArgumentException: responseClass is "", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
+Viaduct\InvalidArgumentException: responseClass is "No\Such", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
 Viaduct\InvalidArgumentException: responseClass is "stdClass", which has no method mergeFromString; expected a google/protobuf class
 0 streams
 Internal: the response does not parse as Text: Error occurred during parsing <- Error occurred during parsing

@@ -52,7 +52,7 @@ function lines(string $script, string $target, string $ca, string $verbosity, st
     proc_close($process);
     // The end of the process ends connections, or not.
     $text = preg_replace('/^.* the connection to .* has ended\n/m', '', $text);
-    return preg_replace(['/^\d{10}\.\d{6} (\w+) \d+ /m', '/127\.0\.0\.1:\d+/', '/\[::1\]:\d+/', '/[\d.]+ ms/'], ['$1 ', 'ADDRESS', 'SIX', 'SOME ms'], $text);
+    return preg_replace(['/^\d{10}\.\d{6} (\w+) \d+ /m', '/127\.0\.0\.1:\d+/', '/\[::1\]:\d+/', '/[\d.]+ ms/', '/[\d.]+ s\b/'], ['$1 ', 'ADDRESS', 'SIX', 'SOME ms', 'SOME s'], $text);
 }
 $nobody = stream_socket_server('tcp://127.0.0.1:0');
 $refuses = stream_socket_get_name($nobody, false);
@@ -113,7 +113,7 @@ DEBUG viaduct::connection: cannot connect to ipv4:ADDRESS: Connection refused (o
 DEBUG viaduct::connection: channel http://ADDRESS: cannot connect: ipv4:ADDRESS: Connection refused (os error 111)
 DEBUG viaduct::connectivity: channel http://ADDRESS: CONNECTING -> TRANSIENT_FAILURE
 DEBUG viaduct::call: /t.S/M to http://ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to http://ADDRESS: ipv4:ADDRESS: Connection refused (os error 111)
-DEBUG viaduct::call: /t.S/M to http://ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to http://ADDRESS: ipv4:ADDRESS: Connection refused (os error 111)
+DEBUG viaduct::call: /t.S/M to http://ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to http://ADDRESS: ipv4:ADDRESS: Connection refused (os error 111); no attempt was made: the last failed SOME s ago, the next is due in SOME s
 === by ini
 the same
 === Grpc first: a server that answers
@@ -132,7 +132,7 @@ DEBUG viaduct::connection: cannot connect to ipv4:ADDRESS: Connection refused (o
 DEBUG viaduct::connection: channel ADDRESS: cannot connect: ipv4:ADDRESS: Connection refused (os error 111)
 DEBUG viaduct::connectivity: channel ADDRESS: CONNECTING -> TRANSIENT_FAILURE
 DEBUG viaduct::call: /t.S/M to ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to ADDRESS: ipv4:ADDRESS: Connection refused (os error 111)
-DEBUG viaduct::call: /t.S/M to ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to ADDRESS: ipv4:ADDRESS: Connection refused (os error 111)
+DEBUG viaduct::call: /t.S/M to ADDRESS ended UNAVAILABLE after SOME ms: cannot connect to ADDRESS: ipv4:ADDRESS: Connection refused (os error 111); no attempt was made: the last failed SOME s ago, the next is due in SOME s
 === by ini
 the same
 === a name, and GOAWAY

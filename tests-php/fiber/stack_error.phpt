@@ -95,7 +95,7 @@ served
 served
 0 enough
 --- tasks
-0 RuntimeException no fiber can be started: there are N, and the address space is limited to N MiB (ulimit -v)
+0 Viaduct\RuntimeException no fiber can be started: there are N, and the address space is limited to N MiB (ulimit -v)
 some
 again
 --- a server's calls wait

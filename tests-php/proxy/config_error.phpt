@@ -89,14 +89,14 @@ Viaduct\InvalidArgumentException: …/wrong.toml:1: "workers" in the file is 0; 
 Viaduct\InvalidArgumentException: …/tls.toml:2: "https://127.0.0.1:0" needs certificate = "…" and key = "…", the paths of PEM files
 …/tls.toml:10: "address" in [admin] is "https://127.0.0.1:0"; expected "http://host:port" or "unix:/path"
 --- addresses
-RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
-RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
 array(0) {
 }
 done
 done
-RuntimeException: cannot open the access log /nowhere/at/all: No such file or directory (os error 2)
-RuntimeException: cannot open the access log /nowhere/at/all: No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot open the access log /nowhere/at/all: No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot open the access log /nowhere/at/all: No such file or directory (os error 2)
 array(0) {
 }
 done

@@ -100,7 +100,7 @@ OK one
 before
 --- nothing of what is wrong
 Viaduct\InvalidArgumentException: config:10: there is no group "eco"; did you mean "echo"?
-RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot listen on "unix:/nowhere/at/all.sock": No such file or directory (os error 2)
 Viaduct\InvalidArgumentException: config is not UTF-8 from byte 0 on
 ArgumentCountError: Viaduct\Proxy::reload() expects exactly 1 argument, 0 given
 true

@@ -29,6 +29,6 @@ $call->send('strings');
 echo $call->finish(), "\n";
 ?>
 --EXPECT--
-messageClass is "No\Such", which cannot be loaded; expected a google/protobuf class
+messageClass is "No\Such", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
 messageClass is "ArrayObject", which has no method mergeFromString; expected a google/protobuf class
 still,strings

@@ -38,6 +38,7 @@ $bad = [
     'iterable, but unary' => [fn(iterable $in): string => '', MethodKind::Unary],
     'request, but client stream' => [fn(string $in): string => '', MethodKind::ClientStream],
     'message, but bidi' => [fn(Text $in): iterable => [], MethodKind::Bidi],
+    'generator, but unary' => [function (string $in): iterable { yield $in; }, MethodKind::Unary],
     'builtin' => ['intdiv'],
     'builtin without a message' => ['strlen'],
 ];
@@ -67,7 +68,7 @@ array parameter
 class that is no message
     Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:15): parameter $in is of type NoMessage; expected string, a google/protobuf class, Viaduct\RequestStream or Viaduct\Context
 class that is not there
-    Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:16): parameter $in is of type No\Such; expected string, a google/protobuf class, Viaduct\RequestStream or Viaduct\Context
+    Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:16): parameter $in is of type No\Such, a class that cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php)
 union parameter
     Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:17): parameter $in is of type string|int; expected string, a google/protobuf class, Viaduct\RequestStream or Viaduct\Context
 intersection parameter
@@ -106,6 +107,8 @@ request, but client stream
     Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:34): parameter $in is one request; expected Viaduct\RequestStream for this kind
 message, but bidi
     Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:35): parameter $in is one request; expected Viaduct\RequestStream for this kind
+generator, but unary
+    Viaduct\InvalidArgumentException: the handler of /a.B/C (%s/kinds_error.php:36): it is a generator (it has yield), and the kind has one response; expected it to return the response, or MethodKind::ServerStream or MethodKind::Bidi
 builtin
     Viaduct\InvalidArgumentException: the handler of /a.B/C (the function intdiv of PHP's): its return type is int; expected string or a google/protobuf class (one response), or iterable (many); where the type cannot say it, pass a MethodKind
 builtin without a message
@@ -130,4 +133,4 @@ paths
     Viaduct\InvalidArgumentException: "/a.B/�" is not a method: it has the byte 0xef; expected "/package.Service/Method"
     Viaduct\InvalidArgumentException: "/a.B/C?x" is not a method: it has the byte 0x3f; expected "/package.Service/Method"
 a second handler
-    Viaduct\InvalidArgumentException: the handler of /d.E/F (%s/kinds_error.php:55): the method has a handler already (%s/kinds_error.php:54); expected each path once
+    Viaduct\InvalidArgumentException: the handler of /d.E/F (%s/kinds_error.php:56): the method has a handler already (%s/kinds_error.php:55); expected each path once

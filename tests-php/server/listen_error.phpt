@@ -66,32 +66,32 @@ preg_match_all('/threw: (.*) in /', $child->log(), $threw);
 echo implode("\n", $threw[1]), "\n";
 ?>
 --EXPECT--
-Viaduct\InvalidArgumentException: cannot listen on "": its scheme is not known; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "127.0.0.1:80": its scheme is not known; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "dns:///x:1": its scheme is not known; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://localhost": it has no port; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://:80": its host is empty or not a host; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://a/b:80": its host is empty or not a host; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://x:65536": its port is not a number from 0 to 65535; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://::1:80": an IPv6 address needs brackets; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "http://[x]:80": what stands in brackets is no IPv6 address; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "unix:": the path is empty; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "unix-abstract:": the name is empty; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "unix:/a\0b": it has a NUL byte; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-Viaduct\InvalidArgumentException: cannot listen on "unix:/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…": the path is longer than 107 bytes; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
-RuntimeException: cannot listen on "http://�:1": failed to lookup address information: Name or service not known
-Viaduct\InvalidArgumentException: cannot listen on "ftp://x:1": its scheme is not known; expected "http://host:port", "https://host:port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "": it has no scheme; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "127.0.0.1:80": it has no scheme; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"; did you mean "http://127.0.0.1:80" (plaintext) or "https://127.0.0.1:80" (TLS)?
+Viaduct\InvalidArgumentException: cannot listen on "dns:///x:1": its scheme is "dns"; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://localhost": it has no port; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://:80": its host is empty or not a host; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://a/b:80": its host is empty or not a host; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://x:65536": its port is not a number from 0 to 65535; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://::1:80": an IPv6 address needs brackets; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "http://[x]:80": what stands in brackets is no IPv6 address; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "unix:": the path is empty; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "unix-abstract:": the name is empty; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "unix:/a\0b": it has a NUL byte; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\InvalidArgumentException: cannot listen on "unix:/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…": the path is longer than 107 bytes; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
+Viaduct\RuntimeException: cannot listen on "http://�:1": failed to lookup address information: Name or service not known
+Viaduct\InvalidArgumentException: cannot listen on "ftp://x:1": its scheme is "ftp"; expected "http://host:port", "https://host:port", ":port", "unix:/path" or "unix-abstract:name"
 --- with and without credentials
 Viaduct\InvalidArgumentException: cannot listen on "https://127.0.0.1:0" without credentials; expected a certificate and its key, or "http://"
 Viaduct\InvalidArgumentException: cannot listen on "http://127.0.0.1:0" with credentials, as "http://" is plaintext; expected "https://"
 --- not to be bound
-RuntimeException: cannot listen on "http://127.0.0.1:PORT": Address already in use (os error 98)
-RuntimeException: cannot listen on "http://127.0.0.1:PORT": Address already in use (os error 98)
-RuntimeException: cannot listen on "http://192.0.2.1:0": Cannot assign requested address (os error 99)
-RuntimeException: cannot listen on "http://no-such-host.invalid:1": failed to lookup address information: Name or service not known
-RuntimeException: cannot listen on "unix:/no/such/directory/x.sock": No such file or directory (os error 2)
-RuntimeException: cannot listen on "unix:SCRATCH/x.sock": another process accepts on this socket
-RuntimeException: cannot listen on "unix:SCRATCH/file": a file is there that is no socket; it is left alone
+Viaduct\RuntimeException: cannot listen on "http://127.0.0.1:PORT": Address already in use (os error 98)
+Viaduct\RuntimeException: cannot listen on "http://127.0.0.1:PORT": Address already in use (os error 98)
+Viaduct\RuntimeException: cannot listen on "http://192.0.2.1:0": Cannot assign requested address (os error 99)
+Viaduct\RuntimeException: cannot listen on "http://no-such-host.invalid:1": failed to lookup address information: Name or service not known
+Viaduct\RuntimeException: cannot listen on "unix:/no/such/directory/x.sock": No such file or directory (os error 2)
+Viaduct\RuntimeException: cannot listen on "unix:SCRATCH/x.sock": another process accepts on this socket
+Viaduct\RuntimeException: cannot listen on "unix:SCRATCH/file": a file is there that is no socket; it is left alone
 precious
 --- out of turn
 Viaduct\LogicException: run() without listen(): there is no address to take connections from

@@ -38,7 +38,7 @@ function wrongTable(): array
         'headers-only' => ['Internal', 'without trailers'],
         'no-status' => ['Internal', 'grpc-status'],
         'bad-status' => ['Unknown', ''],
-        'huge-header' => ['Unavailable', 'this side closed the connection with ENHANCE_YOUR_CALM'],
+        'huge-header' => ['ResourceExhausted', 'the limit is 65536 bytes (maxMetadataBytes'],
 
         'lying-length' => ['Internal', 'message'],
         'over-limit' => ['ResourceExhausted', '5242881 bytes'],

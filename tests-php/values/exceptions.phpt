@@ -27,7 +27,7 @@ try {
     foreach ($e->trailers() as $key => $values) {
         echo var_export($key, true), ' ', implode(' ', array_map('bin2hex', $values)), "\n";
     }
-    var_dump(str_contains((string) $e, 'Next Viaduct\RpcException: no such user in '));
+    var_dump(str_contains((string) $e, 'Next Viaduct\RpcException: NotFound: no such user in '));
 }
 
 echo "-- only a code\n";

@@ -75,8 +75,10 @@ pub(crate) fn read(
 /// Frames a message; what is too long is refused before anything is sent.
 pub(crate) fn frame(
     channel: &Channel,
+    method: &Method,
     message: &[u8],
     encoding: Option<Encoding>,
 ) -> Result<bytes::Bytes, Thrown> {
-    channel.frame(message, encoding).map_err(|status| errors::rpc_exception(&status, &HeaderMap::new()))
+    let refused = |status| errors::call_exception(method.as_str(), &status, &HeaderMap::new());
+    channel.frame(message, encoding).map_err(refused)
 }

@@ -9,7 +9,7 @@ use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::{ZendClassObject, ZendStr, Zval};
 use viaduct::Code;
 use viaduct::client::target::Scheme;
-use viaduct::client::{Channel as Core, Connectivity, Outcome, Target};
+use viaduct::client::{Channel as Core, Connectivity, Method, Outcome, Target};
 use viaduct::error::quote;
 use viaduct::tls::ClientTls;
 
@@ -129,10 +129,10 @@ fn tls_for(target: &Target, given: Option<&CredentialsKind>) -> Result<Option<Cl
 }
 
 /// The response of a call that ended, or the exception for its status.
-pub(crate) fn response(outcome: &Outcome, decoder: Decoder) -> Result<Zval, Thrown> {
+pub(crate) fn response(method: &Method, outcome: &Outcome, decoder: Decoder) -> Result<Zval, Thrown> {
     match &outcome.message {
         Some(message) if outcome.status.code() == Code::Ok => decoder.decode(message, "response"),
-        _ => Err(errors::rpc_exception(&outcome.status, &outcome.trailers)),
+        _ => Err(errors::call_exception(method.as_str(), &outcome.status, &outcome.trailers)),
     }
 }
 
@@ -144,7 +144,8 @@ fn request(call: Call<'_>, scheduler: &Scheduler) -> Result<(Core, CallArguments
     // Serializing calls PHP code, which may close the channel: nothing of it is borrowed.
     let message = payload(message, "request")?;
     let channel = call.this::<Channel>()?.core.clone();
-    let framed = arguments::frame(&channel, message.as_bytes(), arguments.options.encoding)?;
+    let framed =
+        arguments::frame(&channel, &arguments.method, message.as_bytes(), arguments.options.encoding)?;
     Ok((channel, arguments, framed))
 }
 
@@ -152,8 +153,9 @@ fn unary(call: Call<'_>) -> Result<Zval, Thrown> {
     let scheduler = scheduler::scheduler()?;
     let (channel, arguments, framed) = request(call, &scheduler)?;
     let CallArguments { method, decoder, options } = arguments;
-    let outcome = wait(&scheduler, async move { channel.unary(method, framed, options).await })?;
-    response(&outcome, decoder)
+    let called = method.clone();
+    let outcome = wait(&scheduler, async move { channel.unary(called, framed, options).await })?;
+    response(&method, &outcome, decoder)
 }
 
 fn start(call: Call<'_>) -> Result<ZBox<ZendClassObject<UnaryCall>>, Thrown> {

@@ -80,5 +80,5 @@ fn finish(call: Call<'_>) -> Result<Zval, Thrown> {
             outcome
         }
     };
-    response(&outcome, this.stream.decoder())
+    response(this.stream.core()?.method(), &outcome, this.stream.decoder())
 }

@@ -67,7 +67,7 @@ impl Stream {
             Some(message) => self.decoder.decode(&message, "response").map(Some),
             None => match call.tell() {
                 Some((status, trailers)) if status.code() != Code::Ok => {
-                    Err(errors::rpc_exception(status, trailers))
+                    Err(errors::call_exception(call.method().as_str(), status, trailers))
                 }
                 _ => Ok(None),
             },
@@ -89,8 +89,8 @@ impl Stream {
     /// Sends a message.
     pub(crate) fn send(&self, message: &Zval) -> Result<(), Thrown> {
         let message = payload(message, "message")?;
-        let framed = arguments::frame(&self.channel, message.as_bytes(), self.encoding)?;
         let (call, batch) = self.live()?;
+        let framed = arguments::frame(&self.channel, call.method(), message.as_bytes(), self.encoding)?;
         let scheduler = scheduler::scheduler()?;
         let mut sent = batch.push(framed);
         // Alone it leaves at once; in a row it waits for those that follow.
@@ -112,7 +112,7 @@ impl Stream {
             Code::Ok => Status::ok("the server has ended the call with OK; the message was not sent"),
             _ => status,
         };
-        Err(errors::rpc_exception(&status, &trailers))
+        Err(errors::call_exception(call.method().as_str(), &status, &trailers))
     }
 }
 

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use viaduct::Status;
-use viaduct::client::{Channel, Outcome};
+use viaduct::client::{Channel, Method, Outcome};
 use viaduct::reactor::fork::Bound;
 
 use super::arguments::CallArguments;
@@ -31,6 +31,7 @@ use crate::zend::string;
 /// A call that was started.
 pub(crate) struct UnaryCall {
     pending: Bound<Arc<Pending>>,
+    method: Method,
     decoder: Decoder,
     target: Box<str>,
 }
@@ -82,14 +83,15 @@ impl UnaryCall {
             task: OnceLock::new(),
         });
         let theirs = Arc::clone(&pending);
+        let called = method.clone();
         // Spawned from inside: no wake-up across threads.
         let task = scheduler.reactor.block_on(async {
-            tokio::spawn(async move { theirs.end(channel.unary(method, framed, options).await) })
+            tokio::spawn(async move { theirs.end(channel.unary(called, framed, options).await) })
                 .abort_handle()
         });
         let _ = pending.task.set(task);
         scheduler.nudge();
-        Self { pending: Bound::new(pending), decoder, target }
+        Self { pending: Bound::new(pending), method, decoder, target }
     }
 
     /// Waits for the end of the call, and returns how it ended.
@@ -106,7 +108,7 @@ impl UnaryCall {
 
     /// The response, or the exception for the status.
     pub(crate) fn response(&self) -> Result<Zval, Thrown> {
-        response(&self.outcome()?, self.decoder)
+        response(&self.method, &self.outcome()?, self.decoder)
     }
 
     fn inherited(&self) -> Outcome {

@@ -39,6 +39,8 @@ enum Type {
     Iterable,
     /// A class with `mergeFromString`.
     Message(ZBox<ZendStr>),
+    /// A class that is not there.
+    Missing(String),
     Other(String),
 }
 
@@ -88,7 +90,7 @@ impl Signature {
                     "its return type is not that of a handler; expected a message or an iterable".into()
                 );
             }
-            Type::Other(name) => {
+            Type::Missing(name) | Type::Other(name) => {
                 return Err(format!(
                     "its return type is {name}; expected string or a google/protobuf class (one response), or \
                      iterable (many); where the type cannot say it, pass a MethodKind"
@@ -106,6 +108,13 @@ impl Signature {
     /// Whether a handler of `kind` can have this signature.
     pub(crate) fn check(&self, kind: MethodKind) -> Result<(), String> {
         let stream = matches!(kind, MethodKind::ClientStream | MethodKind::Bidi);
+        if self.is_generator && matches!(kind, MethodKind::Unary | MethodKind::ClientStream) {
+            return Err(
+                "it is a generator (it has yield), and the kind has one response; expected it to return the \
+                        response, or MethodKind::ServerStream or MethodKind::Bidi"
+                    .into(),
+            );
+        }
         let mut requests = 0;
         let mut contexts = 0;
         for (parameter, role) in self.taken.iter().zip(self.roles()) {
@@ -123,6 +132,12 @@ impl Signature {
                         Type::Text | Type::Message(_) if stream => {
                             return Err(format!(
                                 "parameter ${name} is one request; expected Viaduct\\RequestStream for this kind"
+                            ));
+                        }
+                        Type::Missing(of) => {
+                            return Err(format!(
+                                "parameter ${name} is of type {of}, a class that cannot be loaded: no autoloader finds it \
+                                 (composer dump-autoload, vendor/autoload.php)"
                             ));
                         }
                         Type::Other(of) => {
@@ -267,6 +282,7 @@ fn read_type(value: &Zval) -> Result<Type, Thrown> {
             let class = ZendStr::new(&name, false);
             match find_class(&class)? {
                 Some(found) if Method::find(found, "mergefromstring").is_some() => Type::Message(class),
+                None if !method(of, "isbuiltin")?.bool().unwrap_or(true) => Type::Missing(name),
                 Some(_) | None => Type::Other(name),
             }
         }

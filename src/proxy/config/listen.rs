@@ -4,7 +4,7 @@ use super::read::{Table, Value, set};
 use crate::error::quote;
 use crate::proxy::accept::ListenPlan;
 use crate::proxy::settings::{Admin, Cors, Forwarded, Listen, ListenKind, ListenTls};
-use crate::server::address::Address;
+use crate::server::address::{Address, everywhere};
 
 /// Reads one table.
 pub(super) fn listen(table: Table<'_>) -> Option<Listen> {
@@ -140,9 +140,7 @@ fn address_of(value: &Value<'_>) -> Option<(String, Scheme)> {
 pub(super) fn flag(given: &str) -> Result<Listen, String> {
     let text = match given.strip_prefix(':') {
         _ if given.contains("://") || given.starts_with("unix") => given.to_owned(),
-        // "[::]" takes IPv4 as well; where the system has no IPv6, it is no address.
-        Some(port) if std::net::UdpSocket::bind("[::]:0").is_ok() => format!("http://[::]:{port}"),
-        Some(port) => format!("http://0.0.0.0:{port}"),
+        Some(port) => everywhere("http", port),
         None => format!("http://{given}"),
     };
     let (_, scheme) = read_address(&text).map_err(|why| format!("{} is no address: {why}", quote(given)))?;
