@@ -28,8 +28,11 @@ final class Server
      * Answers calls of a whole service with an object's methods of the same names.
      *
      * @param string $service an interface with a constant NAME ("package.Service"), whose methods are then those
-     *        that are handled; or "package.Service" itself, for all public methods of the object (not static ones)
-     * @throws InvalidArgumentException as handle(), or where the object does not implement the interface
+     *        that are handled; or "package.Service" itself, for the object's public methods (not static ones) whose first
+     *        parameter is of a google/protobuf class or a RequestStream, not counting a Context. Others (setters, helpers)
+     *        are not put on the network. A method sayHello() or SayHello() answers /package.Service/SayHello and …/sayHello
+     * @throws InvalidArgumentException as handle(), or where the object does not implement the interface or has no
+     *         such method
      */
     public function register(string $service, object $implementation): void {}
 

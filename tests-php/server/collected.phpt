@@ -9,6 +9,7 @@ use Viaduct\Server;
 final class Service
 {
     public ?Server $server = null;
+    public function upload(Viaduct\RequestStream $in): string { return ''; }
     public function hello(string $request): string { return ''; }
 }
 function circle(callable $make): array

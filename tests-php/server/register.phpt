@@ -27,7 +27,12 @@ class Impl implements Loud
 interface Own { const NAME = 'own.Loud'; public function Shout(string $in): string; }
 class Plain
 {
-    public function one(string $in): string { return "one $in"; }
+    public function one(Text $in): string { return "one $in->text"; }
+    public function contextFirst(Context $c, Text $in): Text { return $in; }
+    public function setLogger(object $logger): void { echo "setLogger() was called\n"; }
+    public function setName(string $name): string { return 'setName() was called'; }
+    public function untyped($in) { return 'untyped() was called'; }
+    public function count(int $from = 0): int { return 1; }
     public function Two(RequestStream $in): string { return implode('', iterator_to_array($in)); }
     public static function three(string $in): string { return ''; }
     protected function hidden(string $in): string { return ''; }
@@ -43,7 +48,10 @@ outcome(fn() => $channel->unary('/helloworld.Greeter/SayHello', 'me'));
 outcome(fn() => iterator_to_array($channel->serverStream('/helloworld.Greeter/ListAll', 'me')));
 outcome(fn() => $channel->unary('/helloworld.Greeter/Shout', 'me'));
 outcome(fn() => $channel->unary('/helloworld.Greeter/NotOfTheInterface', 'me'));
-outcome(fn() => $channel->unary('/other.Loud/One', 'me'));
+foreach (['One', 'one', 'ContextFirst', 'SetLogger', 'setLogger', 'SetName', 'Untyped', 'Count'] as $method) {
+    outcome(fn() => $channel->unary("/other.Loud/$method", 'me'));
+}
+outcome(fn() => $channel->unary('/helloworld.Greeter/sayHello', 'me'));
 $up = $channel->clientStream('/other.Loud/Two');
 $up->send('a');
 $up->send('b');
@@ -61,6 +69,14 @@ OK ["me","impl"]
 Viaduct\RpcException Unimplemented: unknown method Shout of service helloworld.Greeter
 Viaduct\RpcException Unimplemented: unknown method NotOfTheInterface of service helloworld.Greeter
 OK one me
+OK one me
+OK me
+Viaduct\RpcException Unimplemented: unknown method SetLogger of service other.Loud
+Viaduct\RpcException Unimplemented: unknown method setLogger of service other.Loud
+Viaduct\RpcException Unimplemented: unknown method SetName of service other.Loud
+Viaduct\RpcException Unimplemented: unknown method Untyped of service other.Loud
+Viaduct\RpcException Unimplemented: unknown method Count of service other.Loud
+OK impl greets me by /helloworld.Greeter/sayHello
 OK ab
 Viaduct\RpcException Unimplemented: unknown method Hidden of service other.Loud
 Viaduct\RpcException Unimplemented: unknown method Three of service other.Loud

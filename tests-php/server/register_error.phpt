@@ -42,14 +42,14 @@ refuse(fn() => $server->handle('/a.B/One', fn(string $in): string => $in));
 Viaduct\InvalidArgumentException: Nameless1 does not implement Named
 Viaduct\InvalidArgumentException: the interface Nameless has no constant NAME with the service's name ("package.Service")
 Viaduct\InvalidArgumentException: the interface NumberNamed has no constant NAME with the service's name ("package.Service")
-Viaduct\InvalidArgumentException: "/a/B/One" is not a method: it has not the two slashes with a name after each; expected "/package.Service/Method"
+Viaduct\InvalidArgumentException: "/a/B/Method" is not a method: it has not the two slashes with a name after each; expected "/package.Service/Method"
 Viaduct\InvalidArgumentException: the handler of /a.M/One (%s/register_error.php:15): parameter $in is of type int; expected string, a google/protobuf class, Viaduct\RequestStream or Viaduct\Context
 Viaduct\InvalidArgumentException: "No\\Such" is neither an interface that can be loaded nor a service's name; expected "package.Service" or an interface with a constant NAME
-Viaduct\InvalidArgumentException: "//One" is not a method: it has not the two slashes with a name after each; expected "/package.Service/Method"
-Viaduct\InvalidArgumentException: "/a.B\0/One" is not a method: it has the byte 0x00; expected "/package.Service/Method"
-Viaduct\InvalidArgumentException: Nothing has no public methods that could be handlers of a.B
+Viaduct\InvalidArgumentException: "//Method" is not a method: it has not the two slashes with a name after each; expected "/package.Service/Method"
+Viaduct\InvalidArgumentException: "/a.B\0/Method" is not a method: it has the byte 0x00; expected "/package.Service/Method"
+Viaduct\InvalidArgumentException: Nothing has no public method that could be a handler of a.B; expected some whose first parameter is a google/protobuf class or Viaduct\RequestStream (others are for handle(), or for an interface with a constant NAME)
 TypeError: Viaduct\Server::register(): Argument #2 ($implementation) must be of type object, string given
 ArgumentCountError: Viaduct\Server::register() expects exactly 2 arguments, 1 given
 Viaduct\InvalidArgumentException: the handler of /a.B/One (%s/register_error.php:11): the method has a handler already (%s/register_error.php:11); expected each path once
-Viaduct\InvalidArgumentException: the handler of /a.B/One (%s/register_error.php:11): the method has a handler already (%s/register_error.php:11); expected each path once
+Viaduct\InvalidArgumentException: Named1 has no public method that could be a handler of a.B; expected some whose first parameter is a google/protobuf class or Viaduct\RequestStream (others are for handle(), or for an interface with a constant NAME)
 Viaduct\InvalidArgumentException: the handler of /a.B/One (%s/register_error.php:34): the method has a handler already (%s/register_error.php:11); expected each path once

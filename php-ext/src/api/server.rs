@@ -16,6 +16,7 @@ use super::server_options::{ServerOptionValues, ServerOptions};
 use crate::errors::{self, Thrown};
 use crate::scheduler;
 use crate::serve::handler::Handler;
+use crate::serve::signature::Signature;
 use crate::serve::{self, Parts, Stop};
 use crate::zend::call::{self, Call, Case, Instance, handler};
 use crate::zend::class::{Class, Methods, rust_class};
@@ -149,14 +150,10 @@ fn register(call: Call<'_>) -> Result<(), Thrown> {
     let implementation: Object<'_> = a.get(1)?;
     let this = call.this::<Server>()?;
     this.not_run("register()")?;
-    let (service, methods) = methods_of(given, implementation)?;
-    if methods.is_empty() {
-        return Err(errors::invalid_argument(format!(
-            "{} has no public methods that could be handlers of {service}",
-            crate::zend::class_name(implementation.class())
-        )));
-    }
-    for name in methods {
+    let Named { service, names, all } = methods_of(given, implementation)?;
+    viaduct::client::method::check(&format!("/{service}/Method"))?;
+    let mut found = false;
+    for name in names {
         let mut callable = ext_php_rs::types::ZendHashTable::new();
         let target: &Zval = a.get(1)?;
         let pushed =
@@ -164,19 +161,51 @@ fn register(call: Call<'_>) -> Result<(), Thrown> {
         pushed.map_err(|e| errors::error(e.to_string()))?;
         let mut value = Zval::new();
         value.set_hashtable(callable);
-        let mut characters = name.chars();
-        let first = characters.next().map(|c| c.to_ascii_uppercase());
-        let method: String = first.into_iter().chain(characters).collect();
-        this.add(&format!("/{service}/{method}"), &value, None)?;
+        // What else an object has in public (setters, helpers) is not for the network.
+        if !all && !Signature::of(&value)?.is_of_a_service() {
+            continue;
+        }
+        found = true;
+        for method in spellings(&name) {
+            this.add(&format!("/{service}/{method}"), &value, None)?;
+        }
     }
-    Ok(())
+    if found {
+        return Ok(());
+    }
+    Err(errors::invalid_argument(format!(
+        "{} has no public method that could be a handler of {service}; expected some whose first parameter is a \
+         google/protobuf class or Viaduct\\RequestStream (others are for handle(), or for an interface with a constant NAME)",
+        crate::zend::class_name(implementation.class())
+    )))
 }
 
-/// The service's name and the methods that are to be handled, as PHP names them.
-fn methods_of(given: &ZendStr, implementation: Object<'_>) -> Result<(String, Vec<String>), Thrown> {
+/// A method's name as protobuf's style has it, and as a service may spell it that has another: PHP does not tell them apart.
+fn spellings(name: &str) -> Vec<String> {
+    let spelled = |change: fn(&char) -> char| -> String {
+        let mut characters = name.chars();
+        let first = characters.next().map(|first| change(&first));
+        first.into_iter().chain(characters).collect()
+    };
+    let mut both = vec![spelled(char::to_ascii_uppercase), spelled(char::to_ascii_lowercase)];
+    both.dedup();
+    both
+}
+
+/// What `register()` is to make handlers of.
+struct Named {
+    service: String,
+    /// As PHP names them.
+    names: Vec<String>,
+    /// An interface says that all of them are the service's.
+    all: bool,
+}
+
+fn methods_of(given: &ZendStr, implementation: Object<'_>) -> Result<Named, Thrown> {
     let name = text(given);
     // What looks like a service and is no class is a service.
     let class = if name.contains('.') { None } else { find_class(given)? };
+    let all = class.is_some();
     let (service, class) = match class {
         None if name.contains('\\') => {
             return Err(errors::invalid_argument(format!(
@@ -206,7 +235,8 @@ fn methods_of(given: &ZendStr, implementation: Object<'_>) -> Result<(String, Ve
         }
     };
     let methods = object::public_methods(class);
-    Ok((service, methods.into_iter().filter(|name| !name.starts_with("__")).collect()))
+    let names = methods.into_iter().filter(|name| !name.starts_with("__")).collect();
+    Ok(Named { service, names, all })
 }
 
 fn listen(call: Call<'_>) -> Result<Zval, Thrown> {

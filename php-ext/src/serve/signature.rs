@@ -191,6 +191,13 @@ impl Signature {
         self.roles().into_iter().map_while(|role| role).collect()
     }
 
+    /// Whether the first parameter (but a context) is a message or a stream of them, by its type: nothing but a handler has
+    /// that.
+    pub(crate) fn is_of_a_service(&self) -> bool {
+        let first = self.taken.iter().map(|parameter| &parameter.of).find(|of| !matches!(of, Type::Context));
+        matches!(first, Some(Type::Message(_) | Type::RequestStream))
+    }
+
     /// The google/protobuf class of the request.
     pub(crate) fn request_class(&self) -> Option<&ZendStr> {
         self.taken.iter().find_map(|p| match &p.of {
