@@ -32,8 +32,11 @@ final class Channel
     /**
      * One request, one response.
      *
+     * @template T of object
+     * @param string|object $request
+     * @param class-string<T>|null $responseClass
      * @param array<string, string|list<string>> $metadata
-     * @return mixed a string, or an object of $responseClass
+     * @return ($responseClass is null ? string : T)
      * @throws RpcException where the call does not end Ok
      * @throws InvalidArgumentException before anything is sent
      */
@@ -51,7 +54,11 @@ final class Channel
      * The same, returning at once. The request is on its way; see UnaryCall::wait() and Viaduct\await(). The call is
      * cancelled when its object goes away.
      *
+     * @template T of object
+     * @param string|object $request
+     * @param class-string<T>|null $responseClass
      * @param array<string, string|list<string>> $metadata
+     * @return ($responseClass is null ? UnaryCall<string> : UnaryCall<T>)
      * @throws InvalidArgumentException before anything is sent
      */
     public function start(
@@ -67,7 +74,11 @@ final class Channel
     /**
      * One request, many responses.
      *
+     * @template T of object
+     * @param string|object $request
+     * @param class-string<T>|null $responseClass
      * @param array<string, string|list<string>> $metadata
+     * @return ($responseClass is null ? ServerStream<string> : ServerStream<T>)
      * @throws InvalidArgumentException before anything is sent
      */
     public function serverStream(
@@ -83,7 +94,10 @@ final class Channel
     /**
      * Many requests, one response.
      *
+     * @template T of object
+     * @param class-string<T>|null $responseClass
      * @param array<string, string|list<string>> $metadata
+     * @return ($responseClass is null ? ClientStream<string> : ClientStream<T>)
      * @throws InvalidArgumentException before anything is sent
      */
     public function clientStream(
@@ -98,7 +112,10 @@ final class Channel
     /**
      * Many of both, in any order.
      *
+     * @template T of object
+     * @param class-string<T>|null $responseClass
      * @param array<string, string|list<string>> $metadata
+     * @return ($responseClass is null ? BidiStream<string> : BidiStream<T>)
      * @throws InvalidArgumentException before anything is sent
      */
     public function bidi(

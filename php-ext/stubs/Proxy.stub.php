@@ -33,7 +33,7 @@ final class Proxy
      * @return list<string> addresses()
      * @throws InvalidArgumentException where something in the configuration turns out not to be usable
      * @throws LogicException where it listens already, or has ended
-     * @throws \RuntimeException where an address cannot be bound, or the access log not be opened
+     * @throws RuntimeException where an address cannot be bound, or the access log not be opened
      */
     public function listen(): array {}
 
@@ -52,7 +52,7 @@ final class Proxy
      *
      * @throws InvalidArgumentException as listen()
      * @throws LogicException where it has already run, or inside a fiber or another run()
-     * @throws \RuntimeException as listen()
+     * @throws RuntimeException as listen()
      */
     public function run(): void {}
 
@@ -62,7 +62,7 @@ final class Proxy
      *
      * @throws InvalidArgumentException as __construct() and listen()
      * @throws LogicException where it has been told to end
-     * @throws \RuntimeException as listen()
+     * @throws RuntimeException as listen()
      */
     public function reload(string $config): void {}
 

@@ -4,6 +4,9 @@ namespace Viaduct;
 
 /**
  * The messages a client streams to a handler: iterate it.
+ *
+ * @template T of string|object what each message is: a string, or an object of the class that as() has set
+ * @implements \Iterator<int, T>
  */
 final class RequestStream implements \Iterator
 {
@@ -13,8 +16,9 @@ final class RequestStream implements \Iterator
      * Makes the messages objects of a class: `foreach ($requests->as(HelloRequest::class) as $request)`. Without it
      * they are strings.
      *
-     * @param string $messageClass a google/protobuf class
-     * @return RequestStream this stream
+     * @template M of object
+     * @param class-string<M> $messageClass a google/protobuf class
+     * @return RequestStream<M> this stream
      * @throws InvalidArgumentException where there is no such class, or it has no mergeFromString
      */
     public function as(string $messageClass): RequestStream {}
@@ -22,12 +26,15 @@ final class RequestStream implements \Iterator
     /**
      * The next message; null once the client half-closed.
      *
-     * @return mixed a string, an object of the class that as() has set, or null
+     * @return T|null a string, an object of the class that as() has set, or null
      * @throws CancelledException where the client went away or the deadline passed
      */
     public function receive(): mixed {}
 
-    /** @throws CancelledException where the client went away or the deadline passed */
+    /**
+     * @return T
+     * @throws CancelledException where the client went away or the deadline passed
+     */
     public function current(): mixed {}
 
     /** @throws CancelledException where the client went away or the deadline passed */

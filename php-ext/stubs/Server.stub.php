@@ -43,7 +43,7 @@ final class Server
      * @return string the address as a target for clients, with the port that was bound
      * @throws InvalidArgumentException where the address cannot be understood or does not go with the credentials
      * @throws LogicException where the server has already run
-     * @throws \RuntimeException where the address cannot be bound: in use, not ours, not allowed
+     * @throws RuntimeException where the address cannot be bound: in use, not ours, not allowed
      */
     public function listen(string $address, ?ServerCredentials $credentials = null): string {}
 

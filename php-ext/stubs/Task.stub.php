@@ -4,6 +4,8 @@ namespace Viaduct;
 
 /**
  * A function that runs beside its caller: see Viaduct\async().
+ *
+ * @template-covariant T what it returns
  */
 final class Task
 {
@@ -12,7 +14,7 @@ final class Task
     /**
      * Waits for the function to end.
      *
-     * @return mixed what it returned
+     * @return T what it returned
      * @throws \Throwable what it threw
      * @throws \Error where the wait could never end: the task waits for its caller, or cannot run on here
      */

@@ -4,6 +4,8 @@ namespace Viaduct;
 
 /**
  * A call with one request and one response that was started.
+ *
+ * @template-covariant T of string|object what the response is: a string, or an object of the response class
  */
 final class UnaryCall
 {
@@ -12,7 +14,7 @@ final class UnaryCall
     /**
      * Waits for the response. May be called again: the outcome stays.
      *
-     * @return mixed a string, or an object of the response class
+     * @return T a string, or an object of the response class
      * @throws RpcException where the call does not end Ok
      */
     public function wait(): mixed {}
@@ -38,6 +40,9 @@ final class UnaryCall
 
 /**
  * A call with one request and many responses: iterate it.
+ *
+ * @template-covariant T of string|object what each response is: a string, or an object of the response class
+ * @implements \Iterator<int, T>
  */
 final class ServerStream implements \Iterator
 {
@@ -47,12 +52,15 @@ final class ServerStream implements \Iterator
      * The next response; null at the end of the stream. In a loop over the stream: the one after the loop's, which
      * goes on behind it.
      *
-     * @return mixed a string, an object of the response class, or null
+     * @return T|null a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok
      */
     public function receive(): mixed {}
 
-    /** @throws RpcException where the call does not end Ok */
+    /**
+     * @return T
+     * @throws RpcException where the call does not end Ok
+     */
     public function current(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */
@@ -88,6 +96,8 @@ final class ServerStream implements \Iterator
 
 /**
  * A call with many requests and one response.
+ *
+ * @template-covariant T of string|object what the response is: a string, or an object of the response class
  */
 final class ClientStream
 {
@@ -96,6 +106,7 @@ final class ClientStream
     /**
      * Sends one message. Waits while the server takes none.
      *
+     * @param string|object $message
      * @throws RpcException where the call has ended: with its status, which may be Ok
      * @throws LogicException after finish()
      * @throws InvalidArgumentException where it is no message
@@ -105,7 +116,7 @@ final class ClientStream
     /**
      * Half-closes, and waits for the response. May be called again: the outcome stays.
      *
-     * @return mixed a string, or an object of the response class
+     * @return T a string, or an object of the response class
      * @throws RpcException where the call does not end Ok
      */
     public function finish(): mixed {}
@@ -128,6 +139,9 @@ final class ClientStream
 
 /**
  * A call with many requests and many responses: send() and iterate, in any order.
+ *
+ * @template-covariant T of string|object what each response is: a string, or an object of the response class
+ * @implements \Iterator<int, T>
  */
 final class BidiStream implements \Iterator
 {
@@ -136,6 +150,7 @@ final class BidiStream implements \Iterator
     /**
      * Sends one message. Waits while the server takes none.
      *
+     * @param string|object $message
      * @throws RpcException where the call has ended: with its status, which may be Ok
      * @throws LogicException after halfClose()
      * @throws InvalidArgumentException where it is no message
@@ -149,12 +164,15 @@ final class BidiStream implements \Iterator
      * The next response; null at the end of the stream. In a loop over the stream: the one after the loop's, which
      * goes on behind it.
      *
-     * @return mixed a string, an object of the response class, or null
+     * @return T|null a string, an object of the response class, or null
      * @throws RpcException where the call does not end Ok
      */
     public function receive(): mixed {}
 
-    /** @throws RpcException where the call does not end Ok */
+    /**
+     * @return T
+     * @throws RpcException where the call does not end Ok
+     */
     public function current(): mixed {}
 
     /** @throws RpcException where the call does not end Ok */

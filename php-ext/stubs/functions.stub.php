@@ -5,8 +5,9 @@ namespace Viaduct;
 /**
  * Waits until all of them have ended.
  *
- * @param UnaryCall|Task ...$awaitables
- * @return list<mixed> what each wait() returns, in the order of the arguments
+ * @template T
+ * @param UnaryCall<T>|Task<T> ...$awaitables
+ * @return list<T> what each wait() returns, in the order of the arguments
  * @throws \Throwable the first, in that order, that any wait() throws
  */
 function await(UnaryCall|Task ...$awaitables): array {}
@@ -18,7 +19,10 @@ function await(UnaryCall|Task ...$awaitables): array {}
  * A task that a handler starts has the handler's deadline, and is cancelled with its call; with the named argument
  * `detached: true`, which is not passed on, it has neither. What a task throws and nobody waits for is a warning.
  *
- * @throws \RuntimeException where no fiber can be started: there is no room for its stack, or fiber.stack_size is too small
+ * @template T
+ * @param callable(mixed...): T $function
+ * @return Task<T>
+ * @throws RuntimeException where no fiber can be started: there is no room for its stack, or fiber.stack_size is too small
  */
 function async(callable $function, mixed ...$arguments): Task {}
 
@@ -35,9 +39,10 @@ function delay(float $seconds): void {}
  * Runs a function that may wait although the handler's call or the task is cancelled or its deadline has passed: to
  * clean up in `catch (CancelledException)` or `finally`.
  *
- * @param callable(): mixed $function
+ * @template T
+ * @param callable(): T $function
  * @param float $timeout seconds; waits that are not over then throw a CancelledException
- * @return mixed what it returned
+ * @return T what it returned
  * @throws InvalidArgumentException where the time is negative or not finite
  * @throws \Throwable what it threw
  */
