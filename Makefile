@@ -3,13 +3,16 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c install-command clean
+.PHONY: help setup setup-test build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c install-command clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what Debian lacks to build and test (PHP, clang, protoc, Python's gRPC …)
-	@scripts/setup
+setup: ## Install what Debian lacks to build: PHP's headers, clang, gcc (what else demo and tests need comes with those)
+	@scripts/setup build
+
+setup-test:
+	@scripts/setup test
 
 build: ## Build the PHP extension: target/release/libgrpc.so
 	$(CARGO) build --release -p viaduct-php
@@ -22,22 +25,23 @@ command: ## Build the command: target/release/viaduct
 library: ## Build the C library: target/release/libviaduct.so and .a
 	$(CARGO) rustc --quiet --release -p viaduct --lib --crate-type cdylib,staticlib -- -Cllvm-args=-inline-threshold=400
 
-demo: setup build ## A greeter: PHP serves, PHP and Python call, all four kinds
+demo: ## A greeter: PHP serves, PHP and Python call, all four kinds
+	@scripts/setup demo
 	@scripts/demo
 
-test: setup ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the admin page, the demo, debuggers
+test: setup-test ## Run every test: Rust, C, .phpt, interop with grpcio both ways, php-fpm, Apache, the command, the admin page, the demo, debuggers
 	@scripts/test
 
-test-c: setup ## Run the tests of the C API only
+test-c: setup-test ## Run the tests of the C API only
 	@scripts/c-test
 
-test-tsan: setup ## Run the tests of the C API under ThreadSanitizer (Rust's nightly; not part of CI)
+test-tsan: setup-test ## Run the tests of the C API under ThreadSanitizer (Rust's nightly; not part of CI)
 	@scripts/c-tsan
 
-test-valgrind: setup ## Run the .phpt set under valgrind
+test-valgrind: setup-test ## Run the .phpt set under valgrind
 	@scripts/test --valgrind
 
-test-tools: setup build ## Run a chosen set of .phpt under Xdebug, pcov, an observer, opcache with JIT and preloading
+test-tools: setup-test build ## Run a chosen set of .phpt under Xdebug, pcov, an observer, opcache with JIT and preloading
 	@scripts/test-tools
 
 test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
@@ -46,16 +50,16 @@ test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (r
 check-zts: ## Check that the extension compiles for a thread-safe PHP; nothing is run (not part of CI)
 	@scripts/check-zts
 
-bench: setup build ## Measure beside bare h2 and tonic (BENCH_BEFORE=grpc.so: an earlier build, BENCH_PEER=grpc.so: another extension); prints ratios
+bench: setup-test build ## Measure beside bare h2 and tonic (BENCH_BEFORE=grpc.so: an earlier build, BENCH_PEER=grpc.so: another extension); prints ratios
 	@scripts/bench
 
-bench-proxy: setup ## Measure the proxy beside nginx, HAProxy and Envoy, which it installs; prints ratios (not part of CI)
+bench-proxy: setup-test ## Measure the proxy beside nginx, HAProxy and Envoy, which it installs; prints ratios (not part of CI)
 	@scripts/bench-proxy
 
-soak-proxy: setup ## Let the proxy run under load for 10 minutes (MINUTES=n) and see whether it grows (not part of CI)
+soak-proxy: setup-test ## Let the proxy run under load for 10 minutes (MINUTES=n) and see whether it grows (not part of CI)
 	@scripts/soak-proxy $(MINUTES)
 
-lint: ## Check formatting, clippy, the C header, and the syntax of all scripts
+lint: setup-test ## Check formatting, clippy, the C header, and the syntax of all scripts
 	@scripts/lint
 
 fmt: ## Format the Rust code

@@ -24,6 +24,28 @@ const ORDER: [&str; 18] = [
     "proxy",
 ];
 
+/// The results that were once named without "RESULT".
+const EARLIER: [&str; 18] = [
+    "OK",
+    "NULL",
+    "WRONG_HANDLE",
+    "FREED",
+    "FORKED",
+    "POISONED",
+    "PANIC",
+    "INVALID_ARGUMENT",
+    "NOT_UTF8",
+    "TOO_LONG",
+    "INSIDE_CALLBACK",
+    "BUSY",
+    "WRONG_STATE",
+    "TIMEOUT",
+    "END",
+    "CLOSED",
+    "FAILED",
+    "SYSTEM",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=src/ffi");
     println!("cargo::rerun-if-changed=cbindgen.toml");
@@ -36,7 +58,9 @@ fn main() {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libviaduct.so.0");
     }
     let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    let config = cbindgen::Config::from_file(format!("{root}/cbindgen.toml")).expect("cbindgen.toml reads");
+    let mut config =
+        cbindgen::Config::from_file(format!("{root}/cbindgen.toml")).expect("cbindgen.toml reads");
+    config.after_includes = Some(macros());
     let mut builder = cbindgen::Builder::new().with_config(config);
     // cbindgen follows `mod` lines; each file is given once, by itself.
     for file in files(&root) {
@@ -49,6 +73,32 @@ fn main() {
         }
         Err(error) => println!("cargo::error=the C header cannot be generated: {error}"),
     }
+}
+
+/// What the preprocessor is told: the version, and names of earlier versions.
+fn macros() -> String {
+    let part = |name: &str| -> u32 {
+        let value = std::env::var(format!("CARGO_PKG_VERSION_{name}")).expect("cargo sets the version");
+        value.parse().expect("a version has numbers")
+    };
+    let (major, minor, patch) = (part("MAJOR"), part("MINOR"), part("PATCH"));
+    let mut text = format!(
+        "\n// The version of this header; viaduct_version() tells that of the library that runs. Programs that were built\n\
+         // with a header run with every later library whose name is the same (libviaduct.so.0).\n\
+         #define VIADUCT_VERSION \"{major}.{minor}.{patch}\"\n\
+         #define VIADUCT_VERSION_MAJOR {major}\n\
+         #define VIADUCT_VERSION_MINOR {minor}\n\
+         #define VIADUCT_VERSION_PATCH {patch}\n\
+         #define VIADUCT_VERSION_NUMBER {}\n\
+         #define VIADUCT_VERSION_AT_LEAST(major, minor, patch) (VIADUCT_VERSION_NUMBER >= (major) * 1000000 + (minor) * \
+         1000 + (patch))\n\n\
+         // What results were called before they had a prefix of their own.\n",
+        major * 1_000_000 + minor * 1000 + patch
+    );
+    for name in EARLIER {
+        text.push_str(&format!("#define VIADUCT_{name} VIADUCT_RESULT_{name}\n"));
+    }
+    text
 }
 
 /// The files of the C API in the header's order.

@@ -5,8 +5,9 @@
  *
  * The contract, for every function here:
  *
- * Results. A function gives a viaduct_result, or what it reads. VIADUCT_OK is 0. What a function
- *   writes stands last among its parameters and is written on VIADUCT_OK only, unless it says more.
+ * Results. A function gives a viaduct_result, or what it reads. VIADUCT_RESULT_OK is 0. What a function
+ *   writes stands last among its parameters; after any other result there are zeros (NULL, no bytes),
+ *   unless it says more.
  *   After any other result viaduct_error_message() has a sentence, for the calling thread.
  * Ownership. What a function ending in _new, _start, _read and the like writes through a pointer to
  *   a pointer, or as a viaduct_buffer, belongs to the caller, who frees it once with the function
@@ -14,25 +15,25 @@
  *   was asked, and goes with it. Whatever is passed in is copied or only looked at; the caller keeps
  *   it. Handles may be freed in any order: a channel before its calls, a runtime first of all.
  * Freeing. NULL is fine. Freeing twice, and using what was freed, is undefined; a debug build of the
- *   library says VIADUCT_FREED.
- * NULL. A NULL that is not allowed gives VIADUCT_NULL. Where a parameter may be NULL, the function
+ *   library says VIADUCT_RESULT_FREED.
+ * NULL. A NULL that is not allowed gives VIADUCT_RESULT_NULL. Where a parameter may be NULL, the function
  *   says so.
- * Kinds. A handle of another kind gives VIADUCT_WRONG_HANDLE. A pointer that never was a handle is
+ * Kinds. A handle of another kind gives VIADUCT_RESULT_WRONG_HANDLE. A pointer that never was a handle is
  *   undefined.
- * Strings. They end with a NUL and are UTF-8; others give VIADUCT_NOT_UTF8. Bytes have a length, at
+ * Strings. They end with a NUL and are UTF-8; others give VIADUCT_RESULT_NOT_UTF8. Bytes have a length, at
  *   most SIZE_MAX / 2, and (NULL, 0) is no bytes.
  * Threads. Any thread may call any function, several at once on one handle, unless the type says
  *   otherwise; but nobody else may use a handle while it is freed.
  * Waiting. A timeout is in milliseconds: negative waits for ever, 0 does not wait. What ends in
  *   _start does not wait: its end is told later, exactly once, to a queue or a function.
  * Callbacks. They get their userdata first. They run on the library's threads and must be quick: what
- *   would have to wait gives VIADUCT_INSIDE_CALLBACK there. They must not throw, and not longjmp out.
+ *   would have to wait gives VIADUCT_RESULT_INSIDE_CALLBACK there. They must not throw, and not longjmp out.
  *   They may start and cancel things, also on the handle that they are told about, and free it.
  * Signals. The library's threads block all of them. It sets no handlers, and a broken connection
  *   raises no SIGPIPE.
- * Errors inside. A bug in the library gives VIADUCT_PANIC and spoils the handle that was used, which
- *   gives VIADUCT_POISONED from then on, and nothing else. No function unwinds into its caller.
- * fork. The parent goes on. In the child, handles from before give VIADUCT_FORKED; they may be freed,
+ * Errors inside. A bug in the library gives VIADUCT_RESULT_PANIC and spoils the handle that was used, which
+ *   gives VIADUCT_RESULT_POISONED from then on, and nothing else. No function unwinds into its caller.
+ * fork. The parent goes on. In the child, handles from before give VIADUCT_RESULT_FORKED; they may be freed,
  *   which the peer does not notice, and new ones may be made.
  */
 
@@ -42,44 +43,74 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// The version of this header; viaduct_version() tells that of the library that runs. Programs that were built
+// with a header run with every later library whose name is the same (libviaduct.so.0).
+#define VIADUCT_VERSION "0.1.0"
+#define VIADUCT_VERSION_MAJOR 0
+#define VIADUCT_VERSION_MINOR 1
+#define VIADUCT_VERSION_PATCH 0
+#define VIADUCT_VERSION_NUMBER 1000
+#define VIADUCT_VERSION_AT_LEAST(major, minor, patch) (VIADUCT_VERSION_NUMBER >= (major) * 1000000 + (minor) * 1000 + (patch))
+
+// What results were called before they had a prefix of their own.
+#define VIADUCT_OK VIADUCT_RESULT_OK
+#define VIADUCT_NULL VIADUCT_RESULT_NULL
+#define VIADUCT_WRONG_HANDLE VIADUCT_RESULT_WRONG_HANDLE
+#define VIADUCT_FREED VIADUCT_RESULT_FREED
+#define VIADUCT_FORKED VIADUCT_RESULT_FORKED
+#define VIADUCT_POISONED VIADUCT_RESULT_POISONED
+#define VIADUCT_PANIC VIADUCT_RESULT_PANIC
+#define VIADUCT_INVALID_ARGUMENT VIADUCT_RESULT_INVALID_ARGUMENT
+#define VIADUCT_NOT_UTF8 VIADUCT_RESULT_NOT_UTF8
+#define VIADUCT_TOO_LONG VIADUCT_RESULT_TOO_LONG
+#define VIADUCT_INSIDE_CALLBACK VIADUCT_RESULT_INSIDE_CALLBACK
+#define VIADUCT_BUSY VIADUCT_RESULT_BUSY
+#define VIADUCT_WRONG_STATE VIADUCT_RESULT_WRONG_STATE
+#define VIADUCT_TIMEOUT VIADUCT_RESULT_TIMEOUT
+#define VIADUCT_END VIADUCT_RESULT_END
+#define VIADUCT_CLOSED VIADUCT_RESULT_CLOSED
+#define VIADUCT_FAILED VIADUCT_RESULT_FAILED
+#define VIADUCT_SYSTEM VIADUCT_RESULT_SYSTEM
+
+
 // How a function ended. The numbers are never used again for something else.
 typedef enum viaduct_result {
   // It did what it says, and the results are written.
-  VIADUCT_OK = 0,
+  VIADUCT_RESULT_OK = 0,
   // A pointer that must lead somewhere is NULL.
-  VIADUCT_NULL = 1,
+  VIADUCT_RESULT_NULL = 1,
   // The handle is of another kind, or it belongs to another handle and cannot be freed by itself.
-  VIADUCT_WRONG_HANDLE = 2,
+  VIADUCT_RESULT_WRONG_HANDLE = 2,
   // The handle has been freed. Known in debug builds; in others, using it is undefined.
-  VIADUCT_FREED = 3,
+  VIADUCT_RESULT_FREED = 3,
   // The handle was made before a fork, in the parent.
-  VIADUCT_FORKED = 4,
-  // An earlier call with this handle ended with VIADUCT_PANIC.
-  VIADUCT_POISONED = 5,
+  VIADUCT_RESULT_FORKED = 4,
+  // An earlier call with this handle ended with VIADUCT_RESULT_PANIC.
+  VIADUCT_RESULT_POISONED = 5,
   // A bug in the library. Nothing is known about the handle any more: free it.
-  VIADUCT_PANIC = 6,
+  VIADUCT_RESULT_PANIC = 6,
   // An argument cannot be used; the message says why and what was expected.
-  VIADUCT_INVALID_ARGUMENT = 7,
+  VIADUCT_RESULT_INVALID_ARGUMENT = 7,
   // A string is not UTF-8.
-  VIADUCT_NOT_UTF8 = 8,
+  VIADUCT_RESULT_NOT_UTF8 = 8,
   // A length is past SIZE_MAX / 2, or a message longer than what may be sent.
-  VIADUCT_TOO_LONG = 9,
+  VIADUCT_RESULT_TOO_LONG = 9,
   // It would have to wait, inside a callback on the library's own thread.
-  VIADUCT_INSIDE_CALLBACK = 10,
+  VIADUCT_RESULT_INSIDE_CALLBACK = 10,
   // The same is being done with this handle already.
-  VIADUCT_BUSY = 11,
+  VIADUCT_RESULT_BUSY = 11,
   // It cannot be done now: the server has been started already, and the like.
-  VIADUCT_WRONG_STATE = 12,
+  VIADUCT_RESULT_WRONG_STATE = 12,
   // It did not happen within the given time. What was waited for goes on.
-  VIADUCT_TIMEOUT = 13,
+  VIADUCT_RESULT_TIMEOUT = 13,
   // There are no more.
-  VIADUCT_END = 14,
+  VIADUCT_RESULT_END = 14,
   // The call is over: nothing more can be sent.
-  VIADUCT_CLOSED = 15,
+  VIADUCT_RESULT_CLOSED = 15,
   // The call has ended with a status that is not OK.
-  VIADUCT_FAILED = 16,
+  VIADUCT_RESULT_FAILED = 16,
   // The operating system refused.
-  VIADUCT_SYSTEM = 17,
+  VIADUCT_RESULT_SYSTEM = 17,
 } viaduct_result;
 
 // What an event tells about.
@@ -100,8 +131,8 @@ typedef enum viaduct_event_kind {
   VIADUCT_EVENT_READY = 6,
   // A server has got a call: `call`.
   VIADUCT_EVENT_CALL = 7,
-  // A server's call is over: VIADUCT_CLOSED where its client went away or its deadline passed,
-  // VIADUCT_OK where it was answered.
+  // A server's call is over: VIADUCT_RESULT_CLOSED where its client went away or its deadline passed,
+  // VIADUCT_RESULT_OK where it was answered.
   VIADUCT_EVENT_OVER = 8,
   // A server has drained, or a proxy has.
   VIADUCT_EVENT_DRAINED = 9,
@@ -223,7 +254,7 @@ typedef enum viaduct_method_kind {
 // A client's call.
 //
 // One thread may read and another one write at the same time; a second one that reads or writes gets
-// VIADUCT_BUSY. Cancelling is possible from any thread.
+// VIADUCT_RESULT_BUSY. Cancelling is possible from any thread.
 typedef struct viaduct_call viaduct_call;
 
 // Connections to a server, made when a call needs them and made again when they break.
@@ -258,7 +289,7 @@ typedef struct viaduct_server viaduct_server;
 // A call as a server has it.
 //
 // One thread may read and another one write at the same time; a second one that reads or writes gets
-// VIADUCT_BUSY. It may be answered on any thread, at once or later.
+// VIADUCT_RESULT_BUSY. It may be answered on any thread, at once or later.
 typedef struct viaduct_server_call viaduct_server_call;
 
 // A server's TLS credentials. Any number of addresses may be listened on with them, from any thread.
@@ -366,13 +397,13 @@ typedef struct viaduct_channel_options {
 } viaduct_channel_options;
 
 // A function that is told of an event, on the library's thread: it must be quick, and what would have
-// to wait gives VIADUCT_INSIDE_CALLBACK there. The library clears the event afterwards; what is to
+// to wait gives VIADUCT_RESULT_INSIDE_CALLBACK there. The library clears the event afterwards; what is to
 // stay is taken out, as from an event of a queue.
 typedef void (*viaduct_callback)(void *userdata, struct viaduct_event *event);
 
 // Whom to tell: a queue or a function, one of both.
 //
-// Exactly one event comes for each thing that was started with VIADUCT_OK, whatever becomes of it.
+// Exactly one event comes for each thing that was started with VIADUCT_RESULT_OK, whatever becomes of it.
 typedef struct viaduct_completion {
   // The queue that gets the event, or NULL. It may be freed before; then the event is dropped.
   struct viaduct_queue *queue;
@@ -456,13 +487,13 @@ extern "C" {
 // The string is static: it is never freed. Any thread may call this at any time.
 const char *viaduct_version(void);
 
-// What went wrong, as a sentence: for the last function that did not give VIADUCT_OK on the calling
+// What went wrong, as a sentence: for the last function that did not give VIADUCT_RESULT_OK on the calling
 // thread. Empty where there was none.
 //
 // The string belongs to the library, and stays until the next failure on this thread. Never NULL.
 const char *viaduct_error_message(void);
 
-// The name of a `viaduct_result`: "VIADUCT_NULL" and the like; "unknown result" for what is none.
+// The name of a `viaduct_result`: "VIADUCT_RESULT_NULL" and the like; "unknown result" for what is none.
 //
 // The string is static: it is never freed. Never NULL.
 const char *viaduct_result_name(int32_t result);
@@ -474,20 +505,20 @@ struct viaduct_bytes viaduct_text(const char *text);
 
 // Frees the bytes, and makes the buffer all zeros. NULL is fine, and so is a buffer of zeros.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_buffer_free(struct viaduct_buffer *buffer);
 
 // Frees a string that a function has given to the caller. NULL is fine.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_string_free(char *string);
 
 // Sends the log lines of this process to a function: those up to `level`, a `viaduct_log_level`. NULL
 // for `callback` ends it. After it has returned, the function that was set before is not called any
 // more.
 //
-// Gives VIADUCT_OK, VIADUCT_INVALID_ARGUMENT for a level that is none, VIADUCT_INSIDE_CALLBACK inside
-// the function itself, or VIADUCT_WRONG_STATE where another part of the process collects the lines of
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK inside
+// the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
 // Rust's `tracing`.
 enum viaduct_result viaduct_log_set(int32_t level,
                                     viaduct_log_callback callback,
@@ -495,12 +526,12 @@ enum viaduct_result viaduct_log_set(int32_t level,
 
 // Makes metadata without entries. The caller frees it with `viaduct_metadata_free`.
 //
-// Gives VIADUCT_OK or VIADUCT_NULL.
+// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 enum viaduct_result viaduct_metadata_new(struct viaduct_metadata **metadata);
 
 // Frees metadata that the caller made. NULL is fine.
 //
-// Gives VIADUCT_OK, or VIADUCT_WRONG_HANDLE for metadata that was read from a call or a status.
+// Gives VIADUCT_RESULT_OK, or VIADUCT_RESULT_WRONG_HANDLE for metadata that was read from a call or a status.
 enum viaduct_result viaduct_metadata_free(struct viaduct_metadata *metadata);
 
 // Adds a value under a key. Both are copied.
@@ -509,7 +540,7 @@ enum viaduct_result viaduct_metadata_free(struct viaduct_metadata *metadata);
 // is none of the protocol's. The value is any bytes where the key ends in "-bin", and printable ASCII
 // otherwise.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_metadata_append(struct viaduct_metadata *metadata,
                                             const char *key,
                                             struct viaduct_bytes value);
@@ -520,7 +551,7 @@ size_t viaduct_metadata_count(const struct viaduct_metadata *metadata);
 // The entry number `index`, from 0 on. Key and value belong to the metadata, until something is added
 // to it or it is freed. `key` and `value` may be NULL.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 enum viaduct_result viaduct_metadata_entry(const struct viaduct_metadata *metadata,
                                            size_t index,
                                            const char **key,
@@ -529,7 +560,7 @@ enum viaduct_result viaduct_metadata_entry(const struct viaduct_metadata *metada
 // The value number `nth` (from 0 on) of a key. It belongs to the metadata, as in
 // `viaduct_metadata_entry`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_END where the key has not so many.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not so many.
 enum viaduct_result viaduct_metadata_find(const struct viaduct_metadata *metadata,
                                           const char *key,
                                           size_t nth,
@@ -543,7 +574,7 @@ const char *viaduct_code_name(int32_t code);
 // Makes a status, to answer a call with. `message` may be NULL, and is copied. The caller frees it
 // with `viaduct_status_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT where `code` is no
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where `code` is no
 // `viaduct_code`.
 enum viaduct_result viaduct_status_new(int32_t code_number,
                                        const char *message,
@@ -551,7 +582,7 @@ enum viaduct_result viaduct_status_new(int32_t code_number,
 
 // Frees a status. NULL is fine. Its message, details and trailers go with it.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_status_free(struct viaduct_status *status);
 
 // The `viaduct_code`; -1 where this is no status.
@@ -566,7 +597,7 @@ const struct viaduct_metadata *viaduct_status_trailers(const struct viaduct_stat
 // Adds a detail: a serialized message and the URL of its type, "type.googleapis.com/google.rpc.BadRequest"
 // and the like. Both are copied. Not after the details have been read.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT where
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where
 // the details have been read.
 enum viaduct_result viaduct_status_add_detail(struct viaduct_status *status,
                                               const char *type_url,
@@ -578,7 +609,7 @@ size_t viaduct_status_detail_count(const struct viaduct_status *status);
 // The detail number `index`, from 0 on. Type URL and value belong to the status. `type_url` and
 // `value` may be NULL.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 enum viaduct_result viaduct_status_detail(const struct viaduct_status *status,
                                           size_t index,
                                           const char **type_url,
@@ -592,7 +623,7 @@ enum viaduct_result viaduct_status_detail(const struct viaduct_status *status,
 // certificate; NULL: it does not. The caller frees them with `viaduct_credentials_free`, at any time
 // after the channels are made.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT
 // where a text holds no certificate or key, or they do not fit together.
 enum viaduct_result viaduct_credentials_new(struct viaduct_bytes ca,
                                             struct viaduct_bytes certificate,
@@ -602,7 +633,7 @@ enum viaduct_result viaduct_credentials_new(struct viaduct_bytes ca,
 
 // Frees a client's credentials. NULL is fine. Channels made with them go on.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_credentials_free(struct viaduct_credentials *credentials);
 
 // Makes a server's credentials. The texts are PEM, and are copied.
@@ -612,7 +643,7 @@ enum viaduct_result viaduct_credentials_free(struct viaduct_credentials *credent
 // a `viaduct_choice`, says what becomes of clients that show none; by default they are refused. The
 // caller frees them with `viaduct_server_credentials_free`, at any time after listening.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT where a text holds no
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no
 // certificate or key, or they do not fit together.
 enum viaduct_result viaduct_server_credentials_new(struct viaduct_bytes certificate,
                                                    struct viaduct_bytes key,
@@ -622,30 +653,30 @@ enum viaduct_result viaduct_server_credentials_new(struct viaduct_bytes certific
 
 // Frees a server's credentials. NULL is fine. Servers that listen with them go on.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_server_credentials_free(struct viaduct_server_credentials *credentials);
 
 // Starts a runtime. The caller frees it with `viaduct_runtime_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_SYSTEM where the system gives no thread or descriptor.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or descriptor.
 enum viaduct_result viaduct_runtime_new(struct viaduct_runtime **runtime);
 
 // Frees a runtime. NULL is fine. It goes on as long as there are channels, calls or servers of it;
 // freeing the last of these waits for its thread, up to 100 ms.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_runtime_free(struct viaduct_runtime *runtime);
 
 // Makes a queue. The caller frees it with `viaduct_queue_free`. It belongs to no runtime.
 //
-// Gives VIADUCT_OK or VIADUCT_NULL.
+// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 enum viaduct_result viaduct_queue_new(struct viaduct_queue **queue);
 
 // Frees a queue. NULL is fine. No other thread may be waiting in it. Events in it are dropped, and so
 // are those that are still to come; server calls in it are answered INTERNAL. Its descriptor is closed
 // at the latest when the last of those has come.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_queue_free(struct viaduct_queue *queue);
 
 // A descriptor that is readable exactly while the queue has events, for poll, epoll and the like
@@ -658,7 +689,7 @@ int32_t viaduct_queue_fd(struct viaduct_queue *queue);
 // Takes the next event: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 // where it is 0. The caller owns what is in the event, see `viaduct_event`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, or VIADUCT_INSIDE_CALLBACK where it would have to
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it would have to
 // wait inside a callback.
 enum viaduct_result viaduct_queue_next(struct viaduct_queue *queue,
                                        int64_t timeout_ms,
@@ -666,7 +697,7 @@ enum viaduct_result viaduct_queue_next(struct viaduct_queue *queue,
 
 // Frees what is in an event, and makes it all zeros. NULL is fine, and so is an event of zeros.
 //
-// Gives VIADUCT_OK. A server's call that is in it and was not answered is answered INTERNAL.
+// Gives VIADUCT_RESULT_OK. A server's call that is in it and was not answered is answered INTERNAL.
 enum viaduct_result viaduct_event_clear(struct viaduct_event *event);
 
 // Makes a channel. Nothing is sent yet. The caller frees it with `viaduct_channel_free`.
@@ -676,7 +707,7 @@ enum viaduct_result viaduct_event_clear(struct viaduct_event *event);
 // NULL: then "https", "dns", "ipv4" and "ipv6" trust the system's roots, and the others are plaintext.
 // `channel_options` may be NULL.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT where the target is
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the target is
 // none, or target, credentials and options do not go together.
 enum viaduct_result viaduct_channel_new(struct viaduct_runtime *runtime,
                                         const char *target,
@@ -686,12 +717,12 @@ enum viaduct_result viaduct_channel_new(struct viaduct_runtime *runtime,
 
 // Frees a channel. NULL is fine. Calls that run go on; the connections end with the last of them.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_channel_free(struct viaduct_channel *channel);
 
 // Closes the connections and ends the calls on them. Later calls end UNAVAILABLE.
 //
-// Gives VIADUCT_OK or VIADUCT_NULL.
+// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 enum viaduct_result viaduct_channel_close(struct viaduct_channel *channel);
 
 // The target as it was given. It belongs to the channel. NULL where this is no channel.
@@ -704,14 +735,14 @@ enum viaduct_connectivity viaduct_channel_state(struct viaduct_channel *channel,
 // Connects, and waits until a connection stands, however many attempts it takes: up to `timeout_ms`,
 // for ever where that is negative.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, VIADUCT_INSIDE_CALLBACK, or VIADUCT_FAILED where
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_FAILED where
 // the channel was closed.
 enum viaduct_result viaduct_channel_wait_for_ready(struct viaduct_channel *channel,
                                                    int64_t timeout_ms);
 
 // Starts `viaduct_channel_wait_for_ready`. The event is VIADUCT_EVENT_READY.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 enum viaduct_result viaduct_channel_wait_for_ready_start(struct viaduct_channel *channel,
                                                          struct viaduct_completion completion);
 
@@ -719,12 +750,12 @@ enum viaduct_result viaduct_channel_wait_for_ready_start(struct viaduct_channel 
 // the deadline in the options.
 //
 // `method` is "/package.Service/Method". `call_options` may be NULL. `response` gets the response where
-// the result is VIADUCT_OK; the caller frees it with `viaduct_buffer_free`. `status`, which may be NULL,
-// gets how the call ended where the result is VIADUCT_OK or VIADUCT_FAILED; the caller frees it with
+// the result is VIADUCT_RESULT_OK; the caller frees it with `viaduct_buffer_free`. `status`, which may be NULL,
+// gets how the call ended where the result is VIADUCT_RESULT_OK or VIADUCT_RESULT_FAILED; the caller frees it with
 // `viaduct_status_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_NULL, VIADUCT_NOT_UTF8,
-// VIADUCT_TOO_LONG, VIADUCT_INVALID_ARGUMENT or VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8,
+// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_channel_unary(struct viaduct_channel *channel,
                                           const char *method,
                                           struct viaduct_bytes request,
@@ -737,7 +768,7 @@ enum viaduct_result viaduct_channel_unary(struct viaduct_channel *channel,
 // `call`, which may be NULL, gets the call, to cancel it or to read its headers; the caller frees it with
 // `viaduct_call_free`, which cancels the call where it still runs.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_channel_unary_start(struct viaduct_channel *channel,
                                                 const char *method,
                                                 struct viaduct_bytes request,
@@ -751,7 +782,7 @@ enum viaduct_result viaduct_channel_unary_start(struct viaduct_channel *channel,
 // with `viaduct_call_write`. `method` and `call_options` are as in `viaduct_channel_unary`. This does not
 // wait: what goes wrong is the call's status.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_channel_call(struct viaduct_channel *channel,
                                          const char *method,
                                          const struct viaduct_bytes *request,
@@ -760,49 +791,49 @@ enum viaduct_result viaduct_channel_call(struct viaduct_channel *channel,
 
 // Frees a call. NULL is fine. A call that still runs is cancelled; what was started with it is told so.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_call_free(struct viaduct_call *call);
 
 // Ends the call with CANCELLED, unless it has ended and the caller was told how. Any thread may do so at any time.
 //
-// Gives VIADUCT_OK or VIADUCT_NULL.
+// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 enum viaduct_result viaduct_call_cancel(struct viaduct_call *call);
 
 // Sends a message, which is copied. Waits while the server takes none: up to `timeout_ms`, for ever
-// where that is negative; after VIADUCT_TIMEOUT the message has not been sent.
+// where that is negative; after VIADUCT_RESULT_TIMEOUT the message has not been sent.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG or
-// VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_write(struct viaduct_call *call,
                                        struct viaduct_bytes message,
                                        int64_t timeout_ms);
 
 // Starts `viaduct_call_write`. The event is VIADUCT_EVENT_WRITE.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG or
-// VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
+// VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_call_write_start(struct viaduct_call *call,
                                              struct viaduct_bytes message,
                                              struct viaduct_completion completion);
 
 // Says that no more messages will be sent. The second time it does nothing.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_BUSY while a message is being written.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_BUSY while a message is being written.
 enum viaduct_result viaduct_call_half_close(struct viaduct_call *call);
 
 // Takes the next message: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 // where it is 0. The caller frees it with `viaduct_buffer_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_END where the call has ended with OK, VIADUCT_FAILED where it has ended with
-// another status (`viaduct_call_wait` has it), VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or
-// VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has ended with
+// another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_read(struct viaduct_call *call,
                                       int64_t timeout_ms,
                                       struct viaduct_buffer *message);
 
 // Starts `viaduct_call_read`. The event is VIADUCT_EVENT_READ.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_call_read_start(struct viaduct_call *call,
                                             struct viaduct_completion completion);
 
@@ -810,28 +841,28 @@ enum viaduct_result viaduct_call_read_start(struct viaduct_call *call,
 // limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
 // frees both.
 //
-// Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_BUSY, VIADUCT_NULL or
-// VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_response(struct viaduct_call *call,
                                           struct viaduct_buffer *response,
                                           struct viaduct_status **status);
 
 // Starts `viaduct_call_response`. The event is VIADUCT_EVENT_RESPONSE.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_call_response_start(struct viaduct_call *call,
                                                 struct viaduct_completion completion);
 
 // Waits until the server has sent its headers, or the call has ended without: up to `timeout_ms`, for
 // ever where that is negative. `viaduct_call_headers` has them then.
 //
-// Gives VIADUCT_OK, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_wait_headers(struct viaduct_call *call,
                                               int64_t timeout_ms);
 
 // Starts `viaduct_call_wait_headers`. The event is VIADUCT_EVENT_HEADERS.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_call_wait_headers_start(struct viaduct_call *call,
                                                     struct viaduct_completion completion);
 
@@ -843,25 +874,25 @@ const struct viaduct_metadata *viaduct_call_headers(const struct viaduct_call *c
 // come meanwhile are kept for `viaduct_call_read`. `status` gets how it ended; the caller frees it with
 // `viaduct_status_free`.
 //
-// Gives VIADUCT_OK (whatever the status), VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or
-// VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK (whatever the status), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_wait(struct viaduct_call *call,
                                       int64_t timeout_ms,
                                       struct viaduct_status **status);
 
 // Starts `viaduct_call_wait`. The event is VIADUCT_EVENT_ENDED.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_call_wait_start(struct viaduct_call *call,
                                             struct viaduct_completion completion);
 
-// The server's address: "127.0.0.1:50051" and the like. It belongs to the call. NULL while there is no
+// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the call. NULL while there is no
 // connection, or where this is no call.
 const char *viaduct_call_peer(const struct viaduct_call *call);
 
 // Makes a server. The caller frees it with `viaduct_server_free`. `server_options` may be NULL.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_server_new(struct viaduct_runtime *runtime,
                                        const struct viaduct_server_options *server_options,
                                        struct viaduct_server **server);
@@ -869,13 +900,13 @@ enum viaduct_result viaduct_server_new(struct viaduct_runtime *runtime,
 // Adds a method: calls of it go to a function.
 //
 // `path` is "/package.Service/Method", `kind` a `viaduct_method_kind`. The function runs on the
-// runtime's thread, where it must be quick and what would have to wait gives VIADUCT_INSIDE_CALLBACK;
+// runtime's thread, where it must be quick and what would have to wait gives VIADUCT_RESULT_INSIDE_CALLBACK;
 // or, where the options say so, on one of the server's threads, where it may wait. Several calls may
 // run at once. `finaliser`, which may be NULL, gets `userdata` when no call will any more, at the latest
 // soon after `viaduct_server_free`; not where this function gives an error.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_INVALID_ARGUMENT for a path that is none or
-// is there already, or VIADUCT_WRONG_STATE after the start.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path that is none or
+// is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 enum viaduct_result viaduct_server_handle(struct viaduct_server *server,
                                           const char *path,
                                           int32_t kind,
@@ -899,8 +930,8 @@ enum viaduct_result viaduct_server_handle_queue(struct viaduct_server *server,
 // `target`, which may be NULL, gets where clients find the server, with the port that was taken; the caller
 // frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_INVALID_ARGUMENT for an address that is none
-// or does not go with the credentials, VIADUCT_SYSTEM where the system refuses, or VIADUCT_WRONG_STATE
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an address that is none
+// or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE
 // after the start.
 enum viaduct_result viaduct_server_listen(struct viaduct_server *server,
                                           const char *address,
@@ -909,29 +940,29 @@ enum viaduct_result viaduct_server_listen(struct viaduct_server *server,
 
 // Begins to serve.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_SYSTEM
-// where the system refuses, or VIADUCT_WRONG_STATE where it was started before.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_RESULT_SYSTEM
+// where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
 enum viaduct_result viaduct_server_start(struct viaduct_server *server);
 
 // Stops accepting and tells clients to go away. Running calls go on, for as long as the options allow.
 // It does not wait, so it may be called anywhere, also inside a handler; the second time it does nothing.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_WRONG_STATE where it was not started.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE where it was not started.
 enum viaduct_result viaduct_server_shutdown(struct viaduct_server *server);
 
 // Waits until a server that was shut down has drained: its last call is over, and its connections and
 // sockets are closed. Up to `timeout_ms`, for ever where that is negative. A handler that waits for this
 // waits for itself.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, VIADUCT_WRONG_STATE where it was not started, or
-// VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not started, or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_server_wait(struct viaduct_server *server,
                                         int64_t timeout_ms);
 
 // Starts `viaduct_server_wait`. The event is VIADUCT_EVENT_DRAINED.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT for a completion that is none, or
-// VIADUCT_WRONG_STATE where it was not started.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none, or
+// VIADUCT_RESULT_WRONG_STATE where it was not started.
 enum viaduct_result viaduct_server_wait_start(struct viaduct_server *server,
                                               struct viaduct_completion completion);
 
@@ -939,12 +970,12 @@ enum viaduct_result viaduct_server_wait_start(struct viaduct_server *server,
 // be finished. No handler begins after this; it waits for those that run on other threads, except for a
 // handler that calls it.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_server_free(struct viaduct_server *server);
 
 // Frees a call. NULL is fine. A call that was not answered is answered INTERNAL.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_server_call_free(struct viaduct_server_call *call);
 
 // The method's path, "/package.Service/Method". It belongs to the call. NULL where this is no call.
@@ -982,44 +1013,44 @@ int32_t viaduct_server_call_is_cancelled(const struct viaduct_server_call *call)
 // Compresses this call's responses in its own way, where the client accepts that; before headers or
 // messages are sent. `compression` is a `viaduct_compression`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_server_call_set_compression(struct viaduct_server_call *call,
                                                         int32_t compression);
 
 // Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_CLOSED, or VIADUCT_WRONG_STATE where they were sent already.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, or VIADUCT_RESULT_WRONG_STATE where they were sent already.
 enum viaduct_result viaduct_server_call_send_headers(struct viaduct_server_call *call,
                                                      const struct viaduct_metadata *metadata);
 
 // Takes the next message of a method that streams its requests: waits for it up to `timeout_ms`, for ever
 // where that is negative, not at all where it is 0. The caller frees it with `viaduct_buffer_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_END after the last, VIADUCT_FAILED where the call is over, VIADUCT_TIMEOUT,
-// VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_INSIDE_CALLBACK, or VIADUCT_WRONG_STATE where there is one request.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over, VIADUCT_RESULT_TIMEOUT,
+// VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one request.
 enum viaduct_result viaduct_server_call_read(struct viaduct_server_call *call,
                                              int64_t timeout_ms,
                                              struct viaduct_buffer *message);
 
 // Starts `viaduct_server_call_read`. The event is VIADUCT_EVENT_READ.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT or VIADUCT_WRONG_STATE.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
 enum viaduct_result viaduct_server_call_read_start(struct viaduct_server_call *call,
                                                    struct viaduct_completion completion);
 
 // Sends a message of a method that streams its responses; it is copied. Waits while the client takes none:
-// up to `timeout_ms`, for ever where that is negative; after VIADUCT_TIMEOUT it has not been sent.
+// up to `timeout_ms`, for ever where that is negative; after VIADUCT_RESULT_TIMEOUT it has not been sent.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG,
-// VIADUCT_INSIDE_CALLBACK, or VIADUCT_WRONG_STATE where there is one response.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
+// VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
 enum viaduct_result viaduct_server_call_write(struct viaduct_server_call *call,
                                               struct viaduct_bytes message,
                                               int64_t timeout_ms);
 
 // Starts `viaduct_server_call_write`. The event is VIADUCT_EVENT_WRITE.
 //
-// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG, VIADUCT_INVALID_ARGUMENT or
-// VIADUCT_WRONG_STATE.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or
+// VIADUCT_RESULT_WRONG_STATE.
 enum viaduct_result viaduct_server_call_write_start(struct viaduct_server_call *call,
                                                     struct viaduct_bytes message,
                                                     struct viaduct_completion completion);
@@ -1027,8 +1058,8 @@ enum viaduct_result viaduct_server_call_write_start(struct viaduct_server_call *
 // Answers a unary or client-streaming method: one message, OK, and `trailers`, which may be NULL. The
 // message is copied. It does not wait.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, VIADUCT_TOO_LONG (then the call was answered
-// RESOURCE_EXHAUSTED), or VIADUCT_WRONG_STATE where there are any number of responses.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was answered
+// RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
 enum viaduct_result viaduct_server_call_reply(struct viaduct_server_call *call,
                                               struct viaduct_bytes message,
                                               const struct viaduct_metadata *trailers);
@@ -1036,7 +1067,7 @@ enum viaduct_result viaduct_server_call_reply(struct viaduct_server_call *call,
 // Ends a call with a status and `trailers`. Both may be NULL: then it is OK, and there are none. It does
 // not wait; a message that is being written is not sent.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, or VIADUCT_WRONG_STATE for OK without the one response
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without the one response
 // that the method has.
 enum viaduct_result viaduct_server_call_finish(struct viaduct_server_call *call,
                                                const struct viaduct_status *status,
@@ -1045,16 +1076,16 @@ enum viaduct_result viaduct_server_call_finish(struct viaduct_server_call *call,
 // Ends a call with an error: a `viaduct_code` that is not OK, and a message, which may be NULL and is
 // copied. It does not wait.
 //
-// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT for a code
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a code
 // that is none or OK.
 enum viaduct_result viaduct_server_call_fail(struct viaduct_server_call *call,
                                              int32_t code_number,
                                              const char *message);
 
-// Tells when the call is over: VIADUCT_CLOSED where the client went away or the deadline passed, VIADUCT_OK
+// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed, VIADUCT_RESULT_OK
 // where it was answered. The event is VIADUCT_EVENT_OVER.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *call,
                                                    struct viaduct_completion completion);
 
@@ -1064,7 +1095,7 @@ enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *c
 // working directory of the process. `explanation`, which may be NULL, gets the meaning in words, with what
 // looks like a mistake; the caller frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT for a configuration that
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a configuration that
 // cannot be used: the message has a line for everything that is wrong in it, such as "config:3: unknown key
 // "adress" in [[listen]]; did you mean "address"?".
 enum viaduct_result viaduct_proxy_check(const char *config,
@@ -1074,29 +1105,30 @@ enum viaduct_result viaduct_proxy_check(const char *config,
 // `viaduct_proxy_free`. `config` is as in `viaduct_proxy_check`; what looks like a mistake in it goes to the
 // log (`viaduct_log_set`).
 //
-// Gives what `viaduct_proxy_check` does, VIADUCT_SYSTEM where the system refuses an address, a file or a
-// thread, or VIADUCT_INSIDE_CALLBACK. Nothing runs then.
+// Gives what `viaduct_proxy_check` does, VIADUCT_RESULT_SYSTEM where the system refuses an address, a file or a
+// thread, or VIADUCT_RESULT_INSIDE_CALLBACK. Nothing runs then.
 enum viaduct_result viaduct_proxy_start(const char *config,
                                         struct viaduct_proxy **proxy);
 
 // Where it listens: the address number `index`, from 0 on, in the order of the configuration, as clients
 // would dial it, with the port that was taken. The caller frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 enum viaduct_result viaduct_proxy_address(const struct viaduct_proxy *proxy,
                                           size_t index,
                                           char **address);
 
 // Where its admin port listens. The caller frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where the configuration has no `[admin]`.
-enum viaduct_result viaduct_proxy_admin_address(const struct viaduct_proxy *proxy, char **address);
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where the configuration has no `[admin]`.
+enum viaduct_result viaduct_proxy_admin_address(const struct viaduct_proxy *proxy,
+                                                char **address);
 
 // Takes another configuration: all of it, or, where this gives an error, nothing. `config` is as in
 // `viaduct_proxy_start`. Requests that run are not disturbed; backends and addresses that stay the same keep
 // their connections. Another number of `workers` takes effect at the next start only.
 //
-// Gives what `viaduct_proxy_start` does, or VIADUCT_WRONG_STATE after `viaduct_proxy_shutdown`. The old
+// Gives what `viaduct_proxy_start` does, or VIADUCT_RESULT_WRONG_STATE after `viaduct_proxy_shutdown`. The old
 // configuration holds on then.
 enum viaduct_result viaduct_proxy_reload(struct viaduct_proxy *proxy,
                                          const char *config);
@@ -1105,21 +1137,21 @@ enum viaduct_result viaduct_proxy_reload(struct viaduct_proxy *proxy,
 // clients are told to go away, and what runs may finish within `drain.grace`. It does not wait; the second
 // time it does nothing.
 //
-// Gives VIADUCT_OK or VIADUCT_NULL.
+// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 enum viaduct_result viaduct_proxy_shutdown(struct viaduct_proxy *proxy);
 
 // Waits until a proxy that was shut down, or will be, serves nothing any more. Up to `timeout_ms`, for ever
 // where that is negative; what still runs then goes on, and `viaduct_proxy_free` cuts it.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, or VIADUCT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_proxy_wait(struct viaduct_proxy *proxy,
                                        int64_t timeout_ms);
 
-// Starts `viaduct_proxy_wait`. The event is VIADUCT_EVENT_DRAINED; its result is VIADUCT_OK, or
-// VIADUCT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
+// Starts `viaduct_proxy_wait`. The event is VIADUCT_EVENT_DRAINED; its result is VIADUCT_RESULT_OK, or
+// VIADUCT_RESULT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
 // traffic.
 //
-// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 enum viaduct_result viaduct_proxy_wait_start(struct viaduct_proxy *proxy,
                                              struct viaduct_completion completion);
 
@@ -1127,7 +1159,7 @@ enum viaduct_result viaduct_proxy_wait_start(struct viaduct_proxy *proxy,
 // be finished. It waits for the proxy's threads, which is short, and up to 1 s for the access log to be
 // written.
 //
-// Gives VIADUCT_OK.
+// Gives VIADUCT_RESULT_OK.
 enum viaduct_result viaduct_proxy_free(struct viaduct_proxy *proxy);
 
 #ifdef __cplusplus

@@ -17,13 +17,14 @@ die() {
     exit 1
 }
 
-need_setup() {
-    local tool
-    for tool in php php-config protoc openssl; do
-        command -v "$tool" >/dev/null || die "$tool is missing: run 'make setup' first."
+need_setup() { # [demo]
+    local tool tools=(php php-config protoc openssl) what=${1-test}
+    [ "$what" = test ] || tools=(php protoc)
+    for tool in "${tools[@]}"; do
+        command -v "$tool" >/dev/null || die "$tool is missing: run 'scripts/setup $what' first."
     done
     cmp -s "$requirements" .venv/requirements.installed ||
-        die "The Python environment .venv is missing or old: run 'make setup' first."
+        die "The Python environment .venv is missing or old: run 'scripts/setup $what' first."
 }
 
 need_extension() {

@@ -10,7 +10,7 @@
 #define WARM_UP 100
 
 static void must(viaduct_result result) {
-    if (result == VIADUCT_OK) return;
+    if (result == VIADUCT_RESULT_OK) return;
     fprintf(stderr, "%s: %s\n", viaduct_result_name(result), viaduct_error_message());
     exit(1);
 }

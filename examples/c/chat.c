@@ -11,11 +11,11 @@ static void *read_replies(void *call) {
     char text[256];
     viaduct_buffer reply;
     viaduct_result result;
-    while ((result = viaduct_call_read(call, -1, &reply)) == VIADUCT_OK) {
+    while ((result = viaduct_call_read(call, -1, &reply)) == VIADUCT_RESULT_OK) {
         printf("%s\n", greeter_read(text, reply.data, reply.length));
         viaduct_buffer_free(&reply);
     }
-    if (result != VIADUCT_END) must(result, "read");
+    if (result != VIADUCT_RESULT_END) must(result, "read");
     return NULL;
 }
 
@@ -39,8 +39,8 @@ int main(int argc, char **argv) {
     if (pthread_create(&reader, NULL, read_replies, call) != 0) return 1;
     char line[200];
     uint8_t space[256];
-    viaduct_result result = VIADUCT_OK;
-    while (result == VIADUCT_OK && fgets(line, sizeof line, stdin)) {
+    viaduct_result result = VIADUCT_RESULT_OK;
+    while (result == VIADUCT_RESULT_OK && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = 0;
         result = viaduct_call_write(call, greeter_write(space, line), -1);
     }

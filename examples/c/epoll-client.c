@@ -11,7 +11,7 @@
 static void take(const viaduct_event *event) {
     char text[256];
     const char *name = event->userdata;
-    if (event->result == VIADUCT_OK)
+    if (event->result == VIADUCT_RESULT_OK)
         printf("%s: %s\n", name, greeter_read(text, event->message.data, event->message.length));
     else if (event->status)
         printf("%s: %s: %s\n", name, viaduct_code_name(viaduct_status_code(event->status)),
@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
             continue;
         }
         viaduct_event event;
-        while (viaduct_queue_next(queue, 0, &event) == VIADUCT_OK) {
+        while (viaduct_queue_next(queue, 0, &event) == VIADUCT_RESULT_OK) {
             take(&event);
             viaduct_event_clear(&event);
             running--;

@@ -12,10 +12,10 @@ static void say_hello(viaduct_channel *channel, const char *name) {
     viaduct_status *status = NULL;
     viaduct_result result = viaduct_channel_unary(channel, "/greeter.Greeter/SayHello", greeter_write(space, name),
                                                   &options, &reply, &status);
-    if (result == VIADUCT_OK) {
+    if (result == VIADUCT_RESULT_OK) {
         printf("SayHello: %s\n", greeter_read(text, reply.data, reply.length));
         viaduct_buffer_free(&reply);
-    } else if (result == VIADUCT_FAILED) {
+    } else if (result == VIADUCT_RESULT_FAILED) {
         printf("SayHello to nobody: %s: %s\n", viaduct_code_name(viaduct_status_code(status)),
                viaduct_status_message(status));
     } else {
@@ -33,11 +33,11 @@ static void lots_of_replies(viaduct_channel *channel, const char *name) {
     must(viaduct_channel_call(channel, "/greeter.Greeter/LotsOfReplies", &request, &options, &call), "LotsOfReplies");
     viaduct_buffer reply;
     viaduct_result result;
-    while ((result = viaduct_call_read(call, -1, &reply)) == VIADUCT_OK) {
+    while ((result = viaduct_call_read(call, -1, &reply)) == VIADUCT_RESULT_OK) {
         printf("LotsOfReplies: %s\n", greeter_read(text, reply.data, reply.length));
         viaduct_buffer_free(&reply);
     }
-    if (result != VIADUCT_END) must(result, "LotsOfReplies");
+    if (result != VIADUCT_RESULT_END) must(result, "LotsOfReplies");
     viaduct_call_free(call);
 }
 

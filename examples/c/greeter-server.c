@@ -31,7 +31,7 @@ static void lots_of_replies(void *userdata, viaduct_server_call *call) {
     greeter_read(name, request.data, request.length);
     for (size_t n = 0; n < sizeof greetings / sizeof *greetings; n++) {
         snprintf(greeting, sizeof greeting, "%s, %s!", greetings[n], name);
-        if (viaduct_server_call_write(call, greeter_write(space, greeting), -1) != VIADUCT_OK) break; // it has gone
+        if (viaduct_server_call_write(call, greeter_write(space, greeting), -1) != VIADUCT_RESULT_OK) break; // it has gone
     }
     viaduct_server_call_finish(call, NULL, NULL);
     viaduct_server_call_free(call);
@@ -43,7 +43,7 @@ static void lots_of_greetings(void *userdata, viaduct_server_call *call) {
     uint8_t space[256];
     viaduct_buffer request;
     viaduct_result result;
-    for (int n = 0; (result = viaduct_server_call_read(call, -1, &request)) == VIADUCT_OK; n++) {
+    for (int n = 0; (result = viaduct_server_call_read(call, -1, &request)) == VIADUCT_RESULT_OK; n++) {
         greeter_read(name, request.data, request.length);
         size_t used = strlen(greeting);
         snprintf(greeting + used, sizeof greeting - used, "%s%s", n ? " and " : "", name);
@@ -51,7 +51,7 @@ static void lots_of_greetings(void *userdata, viaduct_server_call *call) {
     }
     size_t used = strlen(greeting);
     snprintf(greeting + used, sizeof greeting - used, "!");
-    if (result == VIADUCT_END) viaduct_server_call_reply(call, greeter_write(space, greeting), NULL);
+    if (result == VIADUCT_RESULT_END) viaduct_server_call_reply(call, greeter_write(space, greeting), NULL);
     viaduct_server_call_free(call);
 }
 
@@ -60,8 +60,8 @@ static void bidi_hello(void *userdata, viaduct_server_call *call) {
     char name[256], greeting[300];
     uint8_t space[256];
     viaduct_buffer request;
-    viaduct_result result = VIADUCT_OK;
-    while (result == VIADUCT_OK && viaduct_server_call_read(call, -1, &request) == VIADUCT_OK) {
+    viaduct_result result = VIADUCT_RESULT_OK;
+    while (result == VIADUCT_RESULT_OK && viaduct_server_call_read(call, -1, &request) == VIADUCT_RESULT_OK) {
         snprintf(greeting, sizeof greeting, "Hello, %s!", greeter_read(name, request.data, request.length));
         viaduct_buffer_free(&request);
         result = viaduct_server_call_write(call, greeter_write(space, greeting), -1);

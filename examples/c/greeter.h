@@ -11,7 +11,7 @@
 
 // Ends the program where a call of the library fails that must not.
 static inline void must(viaduct_result result, const char *what) {
-    if (result != VIADUCT_OK) {
+    if (result != VIADUCT_RESULT_OK) {
         fprintf(stderr, "%s: %s: %s\n", what, viaduct_result_name(result), viaduct_error_message());
         exit(1);
     }

@@ -31,14 +31,14 @@ static char *contents(const char *path) {
 
 static int failed(viaduct_result result, const char *what) {
     // For a configuration: a line for everything that is wrong in it.
-    if (result != VIADUCT_OK)
+    if (result != VIADUCT_RESULT_OK)
         fprintf(stderr, "%s: %s: %s\n", what, viaduct_result_name(result), viaduct_error_message());
-    return result != VIADUCT_OK;
+    return result != VIADUCT_RESULT_OK;
 }
 
 static void say_where(const viaduct_proxy *proxy) {
     char *address;
-    for (size_t n = 0; viaduct_proxy_address(proxy, n, &address) == VIADUCT_OK; n++) {
+    for (size_t n = 0; viaduct_proxy_address(proxy, n, &address) == VIADUCT_RESULT_OK; n++) {
         printf("listening on %s\n", address);
         viaduct_string_free(address);
     }

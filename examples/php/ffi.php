@@ -16,7 +16,7 @@ $prefix = $argv[2] ?? '/usr/local';
 $viaduct = FFI::cdef(file_get_contents("$prefix/share/viaduct/viaduct-ffi.h"), "$prefix/lib/libviaduct.so.0");
 
 $must = function (int $result) use ($viaduct): void {
-    if ($result !== $viaduct->VIADUCT_OK) {
+    if ($result !== $viaduct->VIADUCT_RESULT_OK) {
         throw new RuntimeException($viaduct->viaduct_error_message());
     }
 };

@@ -42,7 +42,7 @@ impl viaduct_buffer {
 
 /// Frees the bytes, and makes the buffer all zeros. NULL is fine, and so is a buffer of zeros.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_buffer_free(buffer: *mut viaduct_buffer) -> viaduct_result {
     fenced(|| {
@@ -60,7 +60,7 @@ pub extern "C" fn viaduct_buffer_free(buffer: *mut viaduct_buffer) -> viaduct_re
 
 /// Frees a string that a function has given to the caller. NULL is fine.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_string_free(string: *mut c_char) -> viaduct_result {
     fenced(|| {

@@ -16,10 +16,12 @@ use super::completion::{
     viaduct_event_kind::VIADUCT_EVENT_HEADERS, viaduct_event_kind::VIADUCT_EVENT_READ,
     viaduct_event_kind::VIADUCT_EVENT_RESPONSE, viaduct_event_kind::VIADUCT_EVENT_WRITE,
 };
-use super::error::{Error, VIADUCT_BUSY, VIADUCT_CLOSED, VIADUCT_END, c_string, viaduct_result};
+use super::error::{
+    Error, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_END, c_string, viaduct_result,
+};
 use super::fence::{free, read, with};
 use super::handle::{self, Lent, Object};
-use super::input::{Out, patience, viaduct_bytes};
+use super::input::{Out, patience, viaduct_bytes, zero};
 use super::metadata::viaduct_metadata;
 use super::runtime::Runtime;
 use super::status::viaduct_status;
@@ -29,7 +31,7 @@ use crate::codec::Message;
 /// A client's call.
 ///
 /// One thread may read and another one write at the same time; a second one that reads or writes gets
-/// VIADUCT_BUSY. Cancelling is possible from any thread.
+/// VIADUCT_RESULT_BUSY. Cancelling is possible from any thread.
 pub struct viaduct_call {
     inner: Arc<Inner>,
     runtime: Arc<Runtime>,
@@ -154,7 +156,7 @@ impl Inner {
 
     fn turn(self: &Arc<Self>, of: fn(&Self) -> &AtomicBool, taken: &'static str) -> Result<Turn, Error> {
         if of(self).swap(true, AcqRel) {
-            return Err(Error::new(VIADUCT_BUSY, taken));
+            return Err(Error::new(VIADUCT_RESULT_BUSY, taken));
         }
         Ok(Turn { inner: Arc::clone(self), of })
     }
@@ -175,7 +177,7 @@ impl Inner {
             Some(message) => Ok(message),
             None => Err(match self.call.tell() {
                 Some((status, _)) if status.code() != Code::Ok => Error::failed(status),
-                _ => Error::new(VIADUCT_END, "the call has ended with OK: there are no more messages"),
+                _ => Error::new(VIADUCT_RESULT_END, "the call has ended with OK: there are no more messages"),
             }),
         }
     }
@@ -198,7 +200,10 @@ impl Inner {
 }
 
 fn closed() -> Error {
-    Error::new(VIADUCT_CLOSED, "nothing more can be sent: the call is over, or its sending side was closed")
+    Error::new(
+        VIADUCT_RESULT_CLOSED,
+        "nothing more can be sent: the call is over, or its sending side was closed",
+    )
 }
 
 /// Writes what a call with one response has come to.
@@ -233,7 +238,7 @@ pub(super) fn read_outcome(outcome: Outcome) -> Event {
 
 /// Frees a call. NULL is fine. A call that still runs is cancelled; what was started with it is told so.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_free(call: *mut viaduct_call) -> viaduct_result {
     free(call)
@@ -241,7 +246,7 @@ pub extern "C" fn viaduct_call_free(call: *mut viaduct_call) -> viaduct_result {
 
 /// Ends the call with CANCELLED, unless it has ended and the caller was told how. Any thread may do so at any time.
 ///
-/// Gives VIADUCT_OK or VIADUCT_NULL.
+/// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_cancel(call: *mut viaduct_call) -> viaduct_result {
     with(call, |call| {
@@ -252,10 +257,10 @@ pub extern "C" fn viaduct_call_cancel(call: *mut viaduct_call) -> viaduct_result
 }
 
 /// Sends a message, which is copied. Waits while the server takes none: up to `timeout_ms`, for ever
-/// where that is negative; after VIADUCT_TIMEOUT the message has not been sent.
+/// where that is negative; after VIADUCT_RESULT_TIMEOUT the message has not been sent.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG or
-/// VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_write(
     call: *mut viaduct_call,
@@ -271,8 +276,8 @@ pub extern "C" fn viaduct_call_write(
 
 /// Starts `viaduct_call_write`. The event is VIADUCT_EVENT_WRITE.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG or
-/// VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
+/// VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_write_start(
     call: *mut viaduct_call,
@@ -307,7 +312,7 @@ pub(super) fn owed<T>(turn: Result<T, Error>, completion: Completion) -> Result<
 
 /// Says that no more messages will be sent. The second time it does nothing.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_BUSY while a message is being written.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_BUSY while a message is being written.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_half_close(call: *mut viaduct_call) -> viaduct_result {
     with(call, |call| {
@@ -331,15 +336,16 @@ pub extern "C" fn viaduct_call_half_close(call: *mut viaduct_call) -> viaduct_re
 /// Takes the next message: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 /// where it is 0. The caller frees it with `viaduct_buffer_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_END where the call has ended with OK, VIADUCT_FAILED where it has ended with
-/// another status (`viaduct_call_wait` has it), VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or
-/// VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has ended with
+/// another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_read(
     call: *mut viaduct_call,
     timeout_ms: i64,
     message: *mut viaduct_buffer,
 ) -> viaduct_result {
+    zero(message);
     with(call, |call| {
         let place = Out::new(message, "the message")?;
         let _turn = call.inner.read_turn()?;
@@ -351,7 +357,7 @@ pub extern "C" fn viaduct_call_read(
 
 /// Starts `viaduct_call_read`. The event is VIADUCT_EVENT_READ.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_read_start(
     call: *mut viaduct_call,
@@ -379,14 +385,16 @@ pub extern "C" fn viaduct_call_read_start(
 /// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
 /// frees both.
 ///
-/// Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_BUSY, VIADUCT_NULL or
-/// VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_response(
     call: *mut viaduct_call,
     response: *mut viaduct_buffer,
     status: *mut *mut viaduct_status,
 ) -> viaduct_result {
+    zero(response);
+    zero(status);
     with(call, |call| {
         let place = Out::new(response, "the response")?;
         let (_reading, _writing) = (call.inner.read_turn()?, call.inner.write_turn()?);
@@ -399,7 +407,7 @@ pub extern "C" fn viaduct_call_response(
 
 /// Starts `viaduct_call_response`. The event is VIADUCT_EVENT_RESPONSE.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_response_start(
     call: *mut viaduct_call,
@@ -422,7 +430,7 @@ pub extern "C" fn viaduct_call_response_start(
 /// Waits until the server has sent its headers, or the call has ended without: up to `timeout_ms`, for
 /// ever where that is negative. `viaduct_call_headers` has them then.
 ///
-/// Gives VIADUCT_OK, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_wait_headers(call: *mut viaduct_call, timeout_ms: i64) -> viaduct_result {
     with(call, |call| {
@@ -437,7 +445,7 @@ pub extern "C" fn viaduct_call_wait_headers(call: *mut viaduct_call, timeout_ms:
 
 /// Starts `viaduct_call_wait_headers`. The event is VIADUCT_EVENT_HEADERS.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_wait_headers_start(
     call: *mut viaduct_call,
@@ -473,14 +481,15 @@ pub extern "C" fn viaduct_call_headers(call: *const viaduct_call) -> *const viad
 /// come meanwhile are kept for `viaduct_call_read`. `status` gets how it ended; the caller frees it with
 /// `viaduct_status_free`.
 ///
-/// Gives VIADUCT_OK (whatever the status), VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL or
-/// VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK (whatever the status), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_wait(
     call: *mut viaduct_call,
     timeout_ms: i64,
     status: *mut *mut viaduct_status,
 ) -> viaduct_result {
+    zero(status);
     with(call, |call| {
         let place = Out::new(status, "the status")?;
         let ended = match call.inner.call.tell() {
@@ -497,7 +506,7 @@ pub extern "C" fn viaduct_call_wait(
 
 /// Starts `viaduct_call_wait`. The event is VIADUCT_EVENT_ENDED.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_wait_start(
     call: *mut viaduct_call,
@@ -516,7 +525,7 @@ pub extern "C" fn viaduct_call_wait_start(
     })
 }
 
-/// The server's address: "127.0.0.1:50051" and the like. It belongs to the call. NULL while there is no
+/// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the call. NULL while there is no
 /// connection, or where this is no call.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_peer(call: *const viaduct_call) -> *const c_char {

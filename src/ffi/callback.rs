@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 
-use super::error::{Error, VIADUCT_INSIDE_CALLBACK};
+use super::error::{Error, VIADUCT_RESULT_INSIDE_CALLBACK};
 
 /// Frees userdata, once the library will not pass it to anybody any more. It may run on any thread.
 pub type viaduct_finaliser = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
@@ -54,7 +54,7 @@ pub(super) fn is_inside() -> bool {
 pub(super) fn may_wait() -> Result<(), Error> {
     if is_inside() {
         return Err(Error::new(
-            VIADUCT_INSIDE_CALLBACK,
+            VIADUCT_RESULT_INSIDE_CALLBACK,
             "this would have to wait, inside a callback that must not; start it with a completion instead",
         ));
     }

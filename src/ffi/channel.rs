@@ -10,10 +10,10 @@ use super::completion::{
     viaduct_event_kind::VIADUCT_EVENT_RESPONSE,
 };
 use super::credentials::viaduct_credentials;
-use super::error::{Error, VIADUCT_TOO_LONG, c_string, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_TOO_LONG, c_string, viaduct_result};
 use super::fence::{free, read, with};
 use super::handle::{self, Object};
-use super::input::{Out, options, patience, text, viaduct_bytes};
+use super::input::{Out, options, patience, text, viaduct_bytes, zero};
 use super::options::{viaduct_call_options, viaduct_channel_options};
 use super::runtime::{Runtime, viaduct_runtime};
 use super::status::viaduct_status;
@@ -86,7 +86,7 @@ pub(super) fn framed(
 ) -> Result<bytes::Bytes, Error> {
     channel
         .frame(message, options.encoding)
-        .map_err(|status| Error::new(VIADUCT_TOO_LONG, status.message().to_owned()))
+        .map_err(|status| Error::new(VIADUCT_RESULT_TOO_LONG, status.message().to_owned()))
 }
 
 /// Makes a channel. Nothing is sent yet. The caller frees it with `viaduct_channel_free`.
@@ -96,7 +96,7 @@ pub(super) fn framed(
 /// NULL: then "https", "dns", "ipv4" and "ipv6" trust the system's roots, and the others are plaintext.
 /// `channel_options` may be NULL.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT where the target is
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the target is
 /// none, or target, credentials and options do not go together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_new(
@@ -106,6 +106,7 @@ pub extern "C" fn viaduct_channel_new(
     channel_options: *const viaduct_channel_options,
     channel: *mut *mut viaduct_channel,
 ) -> viaduct_result {
+    zero(channel);
     with(runtime, |runtime| {
         let place = Out::new(channel, "the channel")?;
         let target = Target::parse(text(target, "the target")?)?;
@@ -125,7 +126,7 @@ pub extern "C" fn viaduct_channel_new(
 
 /// Frees a channel. NULL is fine. Calls that run go on; the connections end with the last of them.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_free(channel: *mut viaduct_channel) -> viaduct_result {
     free(channel)
@@ -133,7 +134,7 @@ pub extern "C" fn viaduct_channel_free(channel: *mut viaduct_channel) -> viaduct
 
 /// Closes the connections and ends the calls on them. Later calls end UNAVAILABLE.
 ///
-/// Gives VIADUCT_OK or VIADUCT_NULL.
+/// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_close(channel: *mut viaduct_channel) -> viaduct_result {
     with(channel, |channel| {
@@ -165,7 +166,7 @@ pub extern "C" fn viaduct_channel_state(channel: *mut viaduct_channel, connect: 
 /// Connects, and waits until a connection stands, however many attempts it takes: up to `timeout_ms`,
 /// for ever where that is negative.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, VIADUCT_INSIDE_CALLBACK, or VIADUCT_FAILED where
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_FAILED where
 /// the channel was closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_wait_for_ready(
@@ -181,7 +182,7 @@ pub extern "C" fn viaduct_channel_wait_for_ready(
 
 /// Starts `viaduct_channel_wait_for_ready`. The event is VIADUCT_EVENT_READY.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_wait_for_ready_start(
     channel: *mut viaduct_channel,
@@ -202,12 +203,12 @@ pub extern "C" fn viaduct_channel_wait_for_ready_start(
 /// the deadline in the options.
 ///
 /// `method` is "/package.Service/Method". `call_options` may be NULL. `response` gets the response where
-/// the result is VIADUCT_OK; the caller frees it with `viaduct_buffer_free`. `status`, which may be NULL,
-/// gets how the call ended where the result is VIADUCT_OK or VIADUCT_FAILED; the caller frees it with
+/// the result is VIADUCT_RESULT_OK; the caller frees it with `viaduct_buffer_free`. `status`, which may be NULL,
+/// gets how the call ended where the result is VIADUCT_RESULT_OK or VIADUCT_RESULT_FAILED; the caller frees it with
 /// `viaduct_status_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_FAILED where the status is not OK, VIADUCT_NULL, VIADUCT_NOT_UTF8,
-/// VIADUCT_TOO_LONG, VIADUCT_INVALID_ARGUMENT or VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8,
+/// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_unary(
     channel: *mut viaduct_channel,
@@ -217,6 +218,8 @@ pub extern "C" fn viaduct_channel_unary(
     response: *mut viaduct_buffer,
     status: *mut *mut viaduct_status,
 ) -> viaduct_result {
+    zero(response);
+    zero(status);
     with(channel, |channel| {
         let place = Out::new(response, "the response")?;
         let method = channel.method(method)?;
@@ -232,7 +235,7 @@ pub extern "C" fn viaduct_channel_unary(
 /// `call`, which may be NULL, gets the call, to cancel it or to read its headers; the caller frees it with
 /// `viaduct_call_free`, which cancels the call where it still runs.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_unary_start(
     channel: *mut viaduct_channel,
@@ -242,6 +245,7 @@ pub extern "C" fn viaduct_channel_unary_start(
     completion: viaduct_completion,
     call: *mut *mut viaduct_call,
 ) -> viaduct_result {
+    zero(call);
     with(channel, |channel| {
         let method = channel.method(method)?;
         let options = options(call_options)?.read()?;
@@ -269,7 +273,7 @@ pub extern "C" fn viaduct_channel_unary_start(
 /// with `viaduct_call_write`. `method` and `call_options` are as in `viaduct_channel_unary`. This does not
 /// wait: what goes wrong is the call's status.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_call(
     channel: *mut viaduct_channel,
@@ -278,6 +282,7 @@ pub extern "C" fn viaduct_channel_call(
     call_options: *const viaduct_call_options,
     call: *mut *mut viaduct_call,
 ) -> viaduct_result {
+    zero(call);
     with(channel, |channel| {
         let place = Out::new(call, "the call")?;
         let method = channel.method(method)?;

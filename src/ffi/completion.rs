@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::buffer::{viaduct_buffer, viaduct_buffer_free};
 use super::callback::{Userdata, call_out};
-use super::error::{Error, VIADUCT_CLOSED, VIADUCT_OK, VIADUCT_PANIC, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_OK, VIADUCT_RESULT_PANIC, viaduct_result};
 use super::fence::fenced;
 use super::handle;
 use super::input::invalid;
@@ -40,8 +40,8 @@ pub enum viaduct_event_kind {
     VIADUCT_EVENT_READY = 6,
     /// A server has got a call: `call`.
     VIADUCT_EVENT_CALL = 7,
-    /// A server's call is over: VIADUCT_CLOSED where its client went away or its deadline passed,
-    /// VIADUCT_OK where it was answered.
+    /// A server's call is over: VIADUCT_RESULT_CLOSED where its client went away or its deadline passed,
+    /// VIADUCT_RESULT_OK where it was answered.
     VIADUCT_EVENT_OVER = 8,
     /// A server has drained, or a proxy has.
     VIADUCT_EVENT_DRAINED = 9,
@@ -71,13 +71,13 @@ pub struct viaduct_event {
 }
 
 /// A function that is told of an event, on the library's thread: it must be quick, and what would have
-/// to wait gives VIADUCT_INSIDE_CALLBACK there. The library clears the event afterwards; what is to
+/// to wait gives VIADUCT_RESULT_INSIDE_CALLBACK there. The library clears the event afterwards; what is to
 /// stay is taken out, as from an event of a queue.
 pub type viaduct_callback = Option<unsafe extern "C" fn(userdata: *mut c_void, event: *mut viaduct_event)>;
 
 /// Whom to tell: a queue or a function, one of both.
 ///
-/// Exactly one event comes for each thing that was started with VIADUCT_OK, whatever becomes of it.
+/// Exactly one event comes for each thing that was started with VIADUCT_RESULT_OK, whatever becomes of it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct viaduct_completion {
@@ -101,12 +101,12 @@ pub(super) struct Event {
 
 impl Event {
     pub(super) fn new(kind: viaduct_event_kind) -> Self {
-        Self { kind, result: VIADUCT_OK, message: None, status: None, call: None }
+        Self { kind, result: VIADUCT_RESULT_OK, message: None, status: None, call: None }
     }
 
     /// How it ended. The sentence of an error is lost: it belongs to no thread.
     pub(super) fn result(mut self, done: Result<(), Error>) -> Self {
-        self.result = done.map_or_else(|error| error.result, |()| VIADUCT_OK);
+        self.result = done.map_or_else(|error| error.result, |()| VIADUCT_RESULT_OK);
         self
     }
 
@@ -186,7 +186,7 @@ impl Drop for Completion {
     fn drop(&mut self) {
         // The runtime has gone, or a bug was hit: whoever waits must hear of it.
         if let Some(kind) = self.owed.take() {
-            let result = if std::thread::panicking() { VIADUCT_PANIC } else { VIADUCT_CLOSED };
+            let result = if std::thread::panicking() { VIADUCT_RESULT_PANIC } else { VIADUCT_RESULT_CLOSED };
             self.deliver(Event { result, ..Event::new(kind) });
         }
     }
@@ -217,7 +217,7 @@ pub(super) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Outp
 
 /// Frees what is in an event, and makes it all zeros. NULL is fine, and so is an event of zeros.
 ///
-/// Gives VIADUCT_OK. A server's call that is in it and was not answered is answered INTERNAL.
+/// Gives VIADUCT_RESULT_OK. A server's call that is in it and was not answered is answered INTERNAL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_event_clear(event: *mut viaduct_event) -> viaduct_result {
     fenced(|| {
@@ -225,7 +225,7 @@ pub extern "C" fn viaduct_event_clear(event: *mut viaduct_event) -> viaduct_resu
             let none = viaduct_event {
                 userdata: std::ptr::null_mut(),
                 kind: VIADUCT_EVENT_NONE,
-                result: VIADUCT_OK,
+                result: VIADUCT_RESULT_OK,
                 message: viaduct_buffer::NONE,
                 status: std::ptr::null_mut(),
                 call: std::ptr::null_mut(),

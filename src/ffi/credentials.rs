@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::error::viaduct_result;
 use super::fence::{fenced, free};
 use super::handle::{self, Object};
-use super::input::{Out, choice, text_optional, viaduct_bytes};
+use super::input::{Out, choice, text_optional, viaduct_bytes, zero};
 use crate::tls::{ClientAuth, ClientTls, Identity, ServerTls};
 
 /// A client's TLS credentials. Any number of channels may be made with them, from any thread.
@@ -30,7 +30,7 @@ impl Object for viaduct_server_credentials {
 /// certificate; NULL: it does not. The caller frees them with `viaduct_credentials_free`, at any time
 /// after the channels are made.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT
 /// where a text holds no certificate or key, or they do not fit together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_credentials_new(
@@ -40,6 +40,7 @@ pub extern "C" fn viaduct_credentials_new(
     server_name: *const c_char,
     credentials: *mut *mut viaduct_credentials,
 ) -> viaduct_result {
+    zero(credentials);
     fenced(|| {
         let place = Out::new(credentials, "the credentials")?;
         let ca = ca.get_optional("the CA certificates")?;
@@ -53,7 +54,7 @@ pub extern "C" fn viaduct_credentials_new(
 
 /// Frees a client's credentials. NULL is fine. Channels made with them go on.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_credentials_free(credentials: *mut viaduct_credentials) -> viaduct_result {
     free(credentials)
@@ -66,7 +67,7 @@ pub extern "C" fn viaduct_credentials_free(credentials: *mut viaduct_credentials
 /// a `viaduct_choice`, says what becomes of clients that show none; by default they are refused. The
 /// caller frees them with `viaduct_server_credentials_free`, at any time after listening.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT where a text holds no
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no
 /// certificate or key, or they do not fit together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_credentials_new(
@@ -76,6 +77,7 @@ pub extern "C" fn viaduct_server_credentials_new(
     require_client: i32,
     credentials: *mut *mut viaduct_server_credentials,
 ) -> viaduct_result {
+    zero(credentials);
     fenced(|| {
         let place = Out::new(credentials, "the credentials")?;
         let (certificate, key) = (certificate.get("the certificate")?, key.get("the key")?);
@@ -93,7 +95,7 @@ pub extern "C" fn viaduct_server_credentials_new(
 
 /// Frees a server's credentials. NULL is fine. Servers that listen with them go on.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_credentials_free(
     credentials: *mut viaduct_server_credentials,

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::error::{Error, VIADUCT_OK, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_OK, viaduct_result};
 use super::handle::{self, Object};
 
 /// Runs what belongs to no handle, or to one that does not exist yet.
 pub(super) fn fenced(work: impl FnOnce() -> Result<(), Error>) -> viaduct_result {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => VIADUCT_OK,
+        Ok(Ok(())) => VIADUCT_RESULT_OK,
         Ok(Err(error)) => error.keep(),
         Err(panic) => Error::panic(&*panic).keep(),
     }
@@ -56,13 +56,13 @@ mod tests {
     #[test]
     fn a_panic_is_a_result_and_spoils_its_handle_only() {
         let (one, other) = (handle::give(Number(1)), handle::give(Number(2)));
-        assert_eq!(with(one, |_| panic!("on purpose {}", 7)), VIADUCT_PANIC);
-        assert_eq!(with(one, |_| Ok(())), VIADUCT_POISONED);
+        assert_eq!(with(one, |_| panic!("on purpose {}", 7)), VIADUCT_RESULT_PANIC);
+        assert_eq!(with(one, |_| Ok(())), VIADUCT_RESULT_POISONED);
         assert_eq!(read(one, -1, |n| n.0), -1);
         assert_eq!(read(other, -1, |n| n.0), 2);
-        assert_eq!(fenced(|| panic!("on purpose")), VIADUCT_PANIC);
-        assert_eq!(free(one), VIADUCT_OK);
-        assert_eq!(free(other), VIADUCT_OK);
-        assert_eq!(free(std::ptr::null_mut::<Number>()), VIADUCT_OK);
+        assert_eq!(fenced(|| panic!("on purpose")), VIADUCT_RESULT_PANIC);
+        assert_eq!(free(one), VIADUCT_RESULT_OK);
+        assert_eq!(free(other), VIADUCT_RESULT_OK);
+        assert_eq!(free(std::ptr::null_mut::<Number>()), VIADUCT_RESULT_OK);
     }
 }

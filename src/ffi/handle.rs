@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acqui
 use std::sync::{Mutex, PoisonError};
 
 use super::error::{
-    Error, VIADUCT_FORKED, VIADUCT_FREED, VIADUCT_NULL, VIADUCT_POISONED, VIADUCT_WRONG_HANDLE,
+    Error, VIADUCT_RESULT_FORKED, VIADUCT_RESULT_FREED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_POISONED,
+    VIADUCT_RESULT_WRONG_HANDLE,
 };
 use crate::reactor::fork;
 
@@ -99,17 +100,21 @@ fn shell<T: Object>(value: T, lent: bool) -> *mut T {
 fn find<'a, T: Object>(handle: *const T) -> Result<&'a Shell<T>, Error> {
     let wanted = name(T::KIND);
     if handle.is_null() {
-        return Err(Error::new(VIADUCT_NULL, format!("the {wanted} is NULL")));
+        return Err(Error::new(VIADUCT_RESULT_NULL, format!("the {wanted} is NULL")));
     }
-    let no_handle =
-        || Error::new(VIADUCT_WRONG_HANDLE, format!("expected a {wanted}; this pointer leads to no handle"));
+    let no_handle = || {
+        Error::new(
+            VIADUCT_RESULT_WRONG_HANDLE,
+            format!("expected a {wanted}; this pointer leads to no handle"),
+        )
+    };
     if !handle.cast::<AtomicU64>().is_aligned() {
         return Err(no_handle());
     }
     // SAFETY: by the contract this points to a shell of some kind, which begins with a tag.
     let tag = unsafe { &*handle.cast::<AtomicU64>() }.load(Acquire);
     if tag == FREED {
-        return Err(Error::new(VIADUCT_FREED, format!("the {wanted} has been freed")));
+        return Err(Error::new(VIADUCT_RESULT_FREED, format!("the {wanted} has been freed")));
     }
     let kind = (tag & 0xff) as u8;
     if tag & !0xff != TAG || usize::from(kind) >= KINDS.len() {
@@ -117,7 +122,7 @@ fn find<'a, T: Object>(handle: *const T) -> Result<&'a Shell<T>, Error> {
     }
     if kind != T::KIND {
         let message = format!("expected a {wanted}, and this is a {}", name(kind));
-        return Err(Error::new(VIADUCT_WRONG_HANDLE, message));
+        return Err(Error::new(VIADUCT_RESULT_WRONG_HANDLE, message));
     }
     // SAFETY: the tag says that this is a shell with a T, and C does not free it while it is used.
     Ok(unsafe { &*handle.cast::<Shell<T>>() })
@@ -128,11 +133,11 @@ pub(super) fn get<'a, T: Object>(handle: *const T) -> Result<&'a T, Error> {
     let shell = find(handle)?;
     if shell.generation != fork::generation() {
         let message = format!("the {} was made before a fork; in the child make a new one", name(T::KIND));
-        return Err(Error::new(VIADUCT_FORKED, message));
+        return Err(Error::new(VIADUCT_RESULT_FORKED, message));
     }
     if shell.poisoned.load(Relaxed) {
         let message = format!("a bug was hit in this {} before; free it and make a new one", name(T::KIND));
-        return Err(Error::new(VIADUCT_POISONED, message));
+        return Err(Error::new(VIADUCT_RESULT_POISONED, message));
     }
     Ok(&shell.value)
 }
@@ -157,7 +162,7 @@ pub(super) fn free<T: Object>(handle: *mut T) -> Result<(), Error> {
     if find(handle)?.lent {
         let message =
             format!("this {} belongs to the handle it was read from, and goes with it", name(T::KIND));
-        return Err(Error::new(VIADUCT_WRONG_HANDLE, message));
+        return Err(Error::new(VIADUCT_RESULT_WRONG_HANDLE, message));
     }
     drop_shell(handle)
 }
@@ -167,7 +172,7 @@ fn drop_shell<T: Object>(handle: *mut T) -> Result<(), Error> {
     let generation = shell.generation;
     let tag = TAG | u64::from(T::KIND);
     if shell.tag.compare_exchange(tag, FREED, AcqRel, Acquire).is_err() {
-        return Err(Error::new(VIADUCT_FREED, format!("the {} has been freed", name(T::KIND))));
+        return Err(Error::new(VIADUCT_RESULT_FREED, format!("the {} has been freed", name(T::KIND))));
     }
     let shell = handle.cast::<Shell<T>>();
     // SAFETY: who changes the tag takes the value, and nobody else reaches it any more.
@@ -259,7 +264,7 @@ mod tests {
     }
 
     fn result<T>(done: Result<T, Error>) -> viaduct_result {
-        done.map_or_else(|error| error.result, |_| VIADUCT_OK)
+        done.map_or_else(|error| error.result, |_| VIADUCT_RESULT_OK)
     }
 
     #[test]
@@ -268,25 +273,25 @@ mod tests {
         let handle = give(One(Arc::clone(&counted)));
         assert!(Arc::ptr_eq(&get(handle).unwrap().0, &counted));
         assert!(get_optional(handle).unwrap().is_some());
-        assert_eq!(result(free(handle)), VIADUCT_OK);
+        assert_eq!(result(free(handle)), VIADUCT_RESULT_OK);
         assert_eq!(Arc::strong_count(&counted), 1);
         if cfg!(debug_assertions) {
-            assert_eq!(result(get(handle)), VIADUCT_FREED);
-            assert_eq!(result(free(handle)), VIADUCT_FREED);
+            assert_eq!(result(get(handle)), VIADUCT_RESULT_FREED);
+            assert_eq!(result(free(handle)), VIADUCT_RESULT_FREED);
         }
     }
 
     #[test]
     fn what_is_no_handle_of_that_kind_is_said() {
-        assert_eq!(result(get(std::ptr::null::<One>())), VIADUCT_NULL);
+        assert_eq!(result(get(std::ptr::null::<One>())), VIADUCT_RESULT_NULL);
         assert!(get_optional(std::ptr::null::<One>()).unwrap().is_none());
         let two = give(Two);
-        assert_eq!(result(get(two.cast::<One>().cast_const())), VIADUCT_WRONG_HANDLE);
-        assert_eq!(result(free(two.cast::<One>())), VIADUCT_WRONG_HANDLE);
+        assert_eq!(result(get(two.cast::<One>().cast_const())), VIADUCT_RESULT_WRONG_HANDLE);
+        assert_eq!(result(free(two.cast::<One>())), VIADUCT_RESULT_WRONG_HANDLE);
         let mut numbers = [0u64; 4];
         let inside = numbers.as_mut_ptr().cast::<u8>().cast_const();
-        assert_eq!(result(get(inside.cast::<One>())), VIADUCT_WRONG_HANDLE);
-        assert_eq!(result(get(inside.wrapping_add(1).cast::<One>())), VIADUCT_WRONG_HANDLE);
+        assert_eq!(result(get(inside.cast::<One>())), VIADUCT_RESULT_WRONG_HANDLE);
+        assert_eq!(result(get(inside.wrapping_add(1).cast::<One>())), VIADUCT_RESULT_WRONG_HANDLE);
         free(two).unwrap();
     }
 
@@ -295,7 +300,7 @@ mod tests {
         let counted = Arc::new(());
         let lent = Lent::new(One(Arc::clone(&counted)));
         assert!(get(lent.as_ptr()).is_ok());
-        assert_eq!(result(free(lent.as_ptr().cast_mut())), VIADUCT_WRONG_HANDLE);
+        assert_eq!(result(free(lent.as_ptr().cast_mut())), VIADUCT_RESULT_WRONG_HANDLE);
         assert_eq!(Arc::strong_count(&counted), 2);
         drop(lent);
         assert_eq!(Arc::strong_count(&counted), 1);

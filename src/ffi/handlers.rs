@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::callback::{Finalised, Userdata, call_out};
 use super::completion::{Event, viaduct_event_kind::VIADUCT_EVENT_CALL};
-use super::error::{Error, VIADUCT_SYSTEM};
+use super::error::{Error, VIADUCT_RESULT_SYSTEM};
 use super::handle;
 use super::queue::Queue;
 use super::runtime::Runtime;
@@ -128,7 +128,7 @@ impl Pool {
             let work = Arc::clone(&pool.work);
             let builder = thread::Builder::new().name("viaduct-handler".into());
             let thread = fork::without_signals(|| builder.spawn(move || work.run())).map_err(|error| {
-                Error::new(VIADUCT_SYSTEM, format!("no thread for handlers can be started: {error}"))
+                Error::new(VIADUCT_RESULT_SYSTEM, format!("no thread for handlers can be started: {error}"))
             })?;
             pool.threads.push(thread);
         }

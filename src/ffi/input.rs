@@ -4,7 +4,10 @@ use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::error::{Error, VIADUCT_INVALID_ARGUMENT, VIADUCT_NOT_UTF8, VIADUCT_NULL, VIADUCT_TOO_LONG};
+use super::error::{
+    Error, VIADUCT_RESULT_INVALID_ARGUMENT, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_NULL,
+    VIADUCT_RESULT_TOO_LONG,
+};
 use crate::codec::Encoding;
 use crate::error::quote;
 
@@ -33,11 +36,11 @@ impl viaduct_bytes {
             return Ok(&[]);
         }
         if self.data.is_null() {
-            return Err(Error::new(VIADUCT_NULL, format!("{what}: {} bytes at NULL", self.length)));
+            return Err(Error::new(VIADUCT_RESULT_NULL, format!("{what}: {} bytes at NULL", self.length)));
         }
         if isize::try_from(self.length).is_err() {
             let message = format!("{what}: a length of {} bytes; expected at most SIZE_MAX / 2", self.length);
-            return Err(Error::new(VIADUCT_TOO_LONG, message));
+            return Err(Error::new(VIADUCT_RESULT_TOO_LONG, message));
         }
         // SAFETY: by the contract there are so many bytes, and they stay while the function runs.
         Ok(unsafe { std::slice::from_raw_parts(self.data, self.length) })
@@ -63,7 +66,7 @@ pub extern "C" fn viaduct_text(text: *const c_char) -> viaduct_bytes {
 
 /// A string that must be there.
 pub(super) fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str, Error> {
-    text_optional(text, what)?.ok_or_else(|| Error::new(VIADUCT_NULL, format!("{what} is NULL")))
+    text_optional(text, what)?.ok_or_else(|| Error::new(VIADUCT_RESULT_NULL, format!("{what} is NULL")))
 }
 
 /// A string that may be NULL.
@@ -76,8 +79,18 @@ pub(super) fn text_optional<'a>(text: *const c_char, what: &str) -> Result<Optio
     text.to_str().map(Some).map_err(|error| {
         let shown = quote(&text.to_string_lossy());
         let at = error.valid_up_to();
-        Error::new(VIADUCT_NOT_UTF8, format!("{what} {shown} is not UTF-8 from byte {at} on"))
+        Error::new(VIADUCT_RESULT_NOT_UTF8, format!("{what} {shown} is not UTF-8 from byte {at} on"))
     })
+}
+
+/// Clears a place for a result, first of all: whatever goes wrong then, it has nothing in it.
+///
+/// `T` is a pointer, a number, or a struct of these.
+pub(super) fn zero<T>(place: *mut T) {
+    if !place.is_null() {
+        // SAFETY: by the contract the place is writable; all zeros are a legal `T`.
+        unsafe { place.write_bytes(0, 1) };
+    }
 }
 
 /// A place for a result.
@@ -86,7 +99,8 @@ pub(super) struct Out<T>(*mut T);
 impl<T> Out<T> {
     /// A place that must be there.
     pub(super) fn new(place: *mut T, what: &str) -> Result<Self, Error> {
-        Self::optional(place).ok_or_else(|| Error::new(VIADUCT_NULL, format!("the place for {what} is NULL")))
+        Self::optional(place)
+            .ok_or_else(|| Error::new(VIADUCT_RESULT_NULL, format!("the place for {what} is NULL")))
     }
 
     /// A place that may be NULL.
@@ -193,7 +207,7 @@ pub(super) fn choice(choice: i32, what: &str) -> Result<Option<bool>, Error> {
 }
 
 pub(super) fn invalid(message: String) -> Error {
-    Error::new(VIADUCT_INVALID_ARGUMENT, message)
+    Error::new(VIADUCT_RESULT_INVALID_ARGUMENT, message)
 }
 
 #[cfg(test)]
@@ -203,7 +217,7 @@ mod tests {
     use std::ptr::null;
 
     fn result<T>(done: Result<T, Error>) -> viaduct_result {
-        done.map_or_else(|error| error.result, |_| VIADUCT_OK)
+        done.map_or_else(|error| error.result, |_| VIADUCT_RESULT_OK)
     }
 
     #[test]
@@ -211,8 +225,8 @@ mod tests {
         let bytes = |data, length| viaduct_bytes { data, length }.get("the message");
         assert_eq!(bytes(null(), 0).unwrap(), b"");
         assert_eq!(bytes(b"ab".as_ptr(), 2).unwrap(), b"ab");
-        assert_eq!(result(bytes(null(), 1)), VIADUCT_NULL);
-        assert_eq!(result(bytes(b"ab".as_ptr(), usize::MAX / 2 + 1)), VIADUCT_TOO_LONG);
+        assert_eq!(result(bytes(null(), 1)), VIADUCT_RESULT_NULL);
+        assert_eq!(result(bytes(b"ab".as_ptr(), usize::MAX / 2 + 1)), VIADUCT_RESULT_TOO_LONG);
         assert!(viaduct_bytes::EMPTY.get_optional("x").unwrap().is_none());
         assert_eq!(viaduct_text(c"abc".as_ptr()).get("x").unwrap(), b"abc");
         assert_eq!(viaduct_text(null()).length, 0);
@@ -221,9 +235,9 @@ mod tests {
     #[test]
     fn strings_are_utf8() {
         assert_eq!(text(c"grün".as_ptr(), "the target").unwrap(), "grün");
-        assert_eq!(result(text(null(), "the target")), VIADUCT_NULL);
+        assert_eq!(result(text(null(), "the target")), VIADUCT_RESULT_NULL);
         assert!(text_optional(null(), "the target").unwrap().is_none());
-        assert_eq!(result(text(c"a\xff".as_ptr(), "the target")), VIADUCT_NOT_UTF8);
+        assert_eq!(result(text(c"a\xff".as_ptr(), "the target")), VIADUCT_RESULT_NOT_UTF8);
     }
 
     #[repr(C)]
@@ -246,23 +260,23 @@ mod tests {
         let whole = options(&Some2 { size: 24, ..given }).unwrap();
         assert_eq!((whole.a, whole.b), (5, 6));
         assert_eq!(options(null::<Some2>()).unwrap().a, 0);
-        assert_eq!(result(options(&Some2 { size: 0, ..given })), VIADUCT_INVALID_ARGUMENT);
-        assert_eq!(result(options(&Some2 { size: 32, ..given })), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(result(options(&Some2 { size: 0, ..given })), VIADUCT_RESULT_INVALID_ARGUMENT);
+        assert_eq!(result(options(&Some2 { size: 32, ..given })), VIADUCT_RESULT_INVALID_ARGUMENT);
     }
 
     #[test]
     fn numbers_have_their_defaults_and_bounds() {
         assert_eq!(span(0, "x").unwrap(), None);
         assert_eq!(span(5, "x").unwrap(), Some(Duration::from_millis(5)));
-        assert_eq!(result(span(-1, "x")), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(result(span(-1, "x")), VIADUCT_RESULT_INVALID_ARGUMENT);
         assert_eq!(patience(-1), None);
         assert_eq!(patience(0), Some(Duration::ZERO));
         assert_eq!(count::<u32>(0, "x").unwrap(), None);
         assert_eq!(count::<u32>(7, "x").unwrap(), Some(7));
-        assert_eq!(result(count::<u32>(1 << 40, "x")), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(result(count::<u32>(1 << 40, "x")), VIADUCT_RESULT_INVALID_ARGUMENT);
         assert_eq!(encoding(2).unwrap(), Some(Encoding::Gzip));
-        assert_eq!(result(encoding(4)), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(result(encoding(4)), VIADUCT_RESULT_INVALID_ARGUMENT);
         assert_eq!(choice(2, "x").unwrap(), Some(false));
-        assert_eq!(result(choice(3, "x")), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(result(choice(3, "x")), VIADUCT_RESULT_INVALID_ARGUMENT);
     }
 }

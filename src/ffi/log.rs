@@ -12,7 +12,9 @@ use tracing::subscriber::{Interest, Subscriber};
 use tracing::{Level, Metadata};
 
 use super::callback::{Userdata, call_out};
-use super::error::{Error, VIADUCT_INSIDE_CALLBACK, VIADUCT_WRONG_STATE, c_string, viaduct_result};
+use super::error::{
+    Error, VIADUCT_RESULT_INSIDE_CALLBACK, VIADUCT_RESULT_WRONG_STATE, c_string, viaduct_result,
+};
 use super::fence::fenced;
 use super::input::invalid;
 
@@ -61,8 +63,8 @@ thread_local! {
 /// for `callback` ends it. After it has returned, the function that was set before is not called any
 /// more.
 ///
-/// Gives VIADUCT_OK, VIADUCT_INVALID_ARGUMENT for a level that is none, VIADUCT_INSIDE_CALLBACK inside
-/// the function itself, or VIADUCT_WRONG_STATE where another part of the process collects the lines of
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK inside
+/// the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
 /// Rust's `tracing`.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_log_set(
@@ -75,11 +77,14 @@ pub extern "C" fn viaduct_log_set(
             return Err(invalid(format!("{level} is no viaduct_log_level; expected 0 to 5")));
         }
         if INSIDE.get() {
-            return Err(Error::new(VIADUCT_INSIDE_CALLBACK, "the log cannot be set inside its own function"));
+            return Err(Error::new(
+                VIADUCT_RESULT_INSIDE_CALLBACK,
+                "the log cannot be set inside its own function",
+            ));
         }
         if callback.is_some() && !listens() {
             let message = "another part of the process collects Rust's log lines already";
-            return Err(Error::new(VIADUCT_WRONG_STATE, message));
+            return Err(Error::new(VIADUCT_RESULT_WRONG_STATE, message));
         }
         let sink = callback.map(|callback| Sink { callback, userdata: Userdata(userdata) });
         let mut slot = SINK.lock().unwrap_or_else(PoisonError::into_inner);

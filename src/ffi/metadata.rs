@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
 
-use super::error::{Error, VIADUCT_END, c_string, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_END, c_string, viaduct_result};
 use super::fence::{fenced, free, read, with};
 use super::handle::{self, Object};
-use super::input::{Out, text, viaduct_bytes};
+use super::input::{Out, text, viaduct_bytes, zero};
 use crate::metadata;
 
 /// Keys and values. A key may have several values; they keep their order.
@@ -52,14 +52,15 @@ pub(super) fn map_of(metadata: *const viaduct_metadata) -> Result<HeaderMap, Err
 }
 
 fn no_more(what: String) -> Error {
-    Error::new(VIADUCT_END, what)
+    Error::new(VIADUCT_RESULT_END, what)
 }
 
 /// Makes metadata without entries. The caller frees it with `viaduct_metadata_free`.
 ///
-/// Gives VIADUCT_OK or VIADUCT_NULL.
+/// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_new(metadata: *mut *mut viaduct_metadata) -> viaduct_result {
+    zero(metadata);
     fenced(|| {
         Out::new(metadata, "the metadata")?.set(handle::give(viaduct_metadata::of(HeaderMap::new())));
         Ok(())
@@ -68,7 +69,7 @@ pub extern "C" fn viaduct_metadata_new(metadata: *mut *mut viaduct_metadata) -> 
 
 /// Frees metadata that the caller made. NULL is fine.
 ///
-/// Gives VIADUCT_OK, or VIADUCT_WRONG_HANDLE for metadata that was read from a call or a status.
+/// Gives VIADUCT_RESULT_OK, or VIADUCT_RESULT_WRONG_HANDLE for metadata that was read from a call or a status.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_free(metadata: *mut viaduct_metadata) -> viaduct_result {
     free(metadata)
@@ -80,7 +81,7 @@ pub extern "C" fn viaduct_metadata_free(metadata: *mut viaduct_metadata) -> viad
 /// is none of the protocol's. The value is any bytes where the key ends in "-bin", and printable ASCII
 /// otherwise.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_append(
     metadata: *mut viaduct_metadata,
@@ -105,7 +106,7 @@ pub extern "C" fn viaduct_metadata_count(metadata: *const viaduct_metadata) -> u
 /// The entry number `index`, from 0 on. Key and value belong to the metadata, until something is added
 /// to it or it is freed. `key` and `value` may be NULL.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_entry(
     metadata: *const viaduct_metadata,
@@ -113,6 +114,8 @@ pub extern "C" fn viaduct_metadata_entry(
     key: *mut *const c_char,
     value: *mut viaduct_bytes,
 ) -> viaduct_result {
+    zero(key);
+    zero(value);
     with(metadata, |metadata| {
         let mut inner = metadata.lock();
         let (found, bytes) = inner
@@ -132,7 +135,7 @@ pub extern "C" fn viaduct_metadata_entry(
 /// The value number `nth` (from 0 on) of a key. It belongs to the metadata, as in
 /// `viaduct_metadata_entry`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_END where the key has not so many.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not so many.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_find(
     metadata: *const viaduct_metadata,
@@ -140,6 +143,7 @@ pub extern "C" fn viaduct_metadata_find(
     nth: usize,
     value: *mut viaduct_bytes,
 ) -> viaduct_result {
+    zero(value);
     with(metadata, |metadata| {
         let key = text(key, "the key")?;
         let place = Out::new(value, "the value")?;
@@ -165,28 +169,28 @@ mod tests {
     #[test]
     fn entries_are_added_counted_and_found() {
         let mut metadata = null_mut();
-        assert_eq!(viaduct_metadata_new(&raw mut metadata), VIADUCT_OK);
+        assert_eq!(viaduct_metadata_new(&raw mut metadata), VIADUCT_RESULT_OK);
         let append = |key: &std::ffi::CStr, value: &std::ffi::CStr| {
             viaduct_metadata_append(metadata, key.as_ptr(), viaduct_text(value.as_ptr()))
         };
-        assert_eq!(append(c"X-Tenant", c"a"), VIADUCT_OK);
-        assert_eq!(append(c"x-tenant", c"b"), VIADUCT_OK);
-        assert_eq!(append(c"trace-bin", c"\x01\xff"), VIADUCT_OK);
-        assert_eq!(append(c"grpc-timeout", c"1S"), VIADUCT_INVALID_ARGUMENT);
-        assert_eq!(append(c"x", c"\x01"), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(append(c"X-Tenant", c"a"), VIADUCT_RESULT_OK);
+        assert_eq!(append(c"x-tenant", c"b"), VIADUCT_RESULT_OK);
+        assert_eq!(append(c"trace-bin", c"\x01\xff"), VIADUCT_RESULT_OK);
+        assert_eq!(append(c"grpc-timeout", c"1S"), VIADUCT_RESULT_INVALID_ARGUMENT);
+        assert_eq!(append(c"x", c"\x01"), VIADUCT_RESULT_INVALID_ARGUMENT);
         assert_eq!(viaduct_metadata_count(metadata), 3);
         let mut value = viaduct_bytes::EMPTY;
         let mut find = |key: &std::ffi::CStr, nth| {
             let done = viaduct_metadata_find(metadata, key.as_ptr(), nth, &raw mut value);
             (done, value.get("x").unwrap().to_vec())
         };
-        assert_eq!(find(c"x-tenant", 1), (VIADUCT_OK, b"b".to_vec()));
-        assert_eq!(find(c"TRACE-bin", 0), (VIADUCT_OK, vec![1, 255]));
-        assert_eq!(find(c"x-tenant", 2).0, VIADUCT_END);
-        assert_eq!(viaduct_metadata_entry(metadata, 3, null_mut(), null_mut()), VIADUCT_END);
-        assert_eq!(viaduct_metadata_entry(metadata, 2, null_mut(), null_mut()), VIADUCT_OK);
-        assert_eq!(viaduct_metadata_free(metadata), VIADUCT_OK);
-        assert_eq!(viaduct_metadata_new(null_mut()), VIADUCT_NULL);
+        assert_eq!(find(c"x-tenant", 1), (VIADUCT_RESULT_OK, b"b".to_vec()));
+        assert_eq!(find(c"TRACE-bin", 0), (VIADUCT_RESULT_OK, vec![1, 255]));
+        assert_eq!(find(c"x-tenant", 2).0, VIADUCT_RESULT_END);
+        assert_eq!(viaduct_metadata_entry(metadata, 3, null_mut(), null_mut()), VIADUCT_RESULT_END);
+        assert_eq!(viaduct_metadata_entry(metadata, 2, null_mut(), null_mut()), VIADUCT_RESULT_OK);
+        assert_eq!(viaduct_metadata_free(metadata), VIADUCT_RESULT_OK);
+        assert_eq!(viaduct_metadata_new(null_mut()), VIADUCT_RESULT_NULL);
         assert_eq!(viaduct_metadata_count(null_mut()), 0);
     }
 }

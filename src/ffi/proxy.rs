@@ -9,12 +9,12 @@ use super::completion::{
     Completion, Event, poll_once, start, viaduct_completion, viaduct_event_kind::VIADUCT_EVENT_DRAINED,
 };
 use super::error::{
-    Error, VIADUCT_END, VIADUCT_FORKED, VIADUCT_INVALID_ARGUMENT, VIADUCT_SYSTEM, VIADUCT_TIMEOUT,
-    VIADUCT_WRONG_STATE, c_string, viaduct_result,
+    Error, VIADUCT_RESULT_END, VIADUCT_RESULT_FORKED, VIADUCT_RESULT_INVALID_ARGUMENT, VIADUCT_RESULT_SYSTEM,
+    VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE, c_string, viaduct_result,
 };
 use super::fence::{fenced, free, with};
 use super::handle::{self, Object};
-use super::input::{Out, invalid, patience, text};
+use super::input::{Out, invalid, patience, text, zero};
 use crate::proxy::config;
 use crate::proxy::settings::Settings;
 use crate::proxy::{Proxy, StartError};
@@ -33,12 +33,14 @@ impl Object for viaduct_proxy {
 impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         let result = match &error {
-            StartError::Invalid(_) | StartError::Listen(ListenError::Invalid(_)) => VIADUCT_INVALID_ARGUMENT,
-            StartError::Listen(ListenError::Io { .. }) | StartError::Log { .. } | StartError::Thread(_) => {
-                VIADUCT_SYSTEM
+            StartError::Invalid(_) | StartError::Listen(ListenError::Invalid(_)) => {
+                VIADUCT_RESULT_INVALID_ARGUMENT
             }
-            StartError::Forked => VIADUCT_FORKED,
-            StartError::Ending => VIADUCT_WRONG_STATE,
+            StartError::Listen(ListenError::Io { .. }) | StartError::Log { .. } | StartError::Thread(_) => {
+                VIADUCT_RESULT_SYSTEM
+            }
+            StartError::Forked => VIADUCT_RESULT_FORKED,
+            StartError::Ending => VIADUCT_RESULT_WRONG_STATE,
         };
         Self::new(result, error.to_string())
     }
@@ -55,7 +57,7 @@ fn read(config: *const c_char) -> Result<Settings, Error> {
 /// working directory of the process. `explanation`, which may be NULL, gets the meaning in words, with what
 /// looks like a mistake; the caller frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT for a configuration that
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a configuration that
 /// cannot be used: the message has a line for everything that is wrong in it, such as "config:3: unknown key
 /// "adress" in [[listen]]; did you mean "address"?".
 #[unsafe(no_mangle)]
@@ -63,6 +65,7 @@ pub extern "C" fn viaduct_proxy_check(
     config: *const c_char,
     explanation: *mut *mut c_char,
 ) -> viaduct_result {
+    zero(explanation);
     fenced(|| {
         let settings = read(config)?;
         if let Some(place) = Out::optional(explanation) {
@@ -76,13 +79,14 @@ pub extern "C" fn viaduct_proxy_check(
 /// `viaduct_proxy_free`. `config` is as in `viaduct_proxy_check`; what looks like a mistake in it goes to the
 /// log (`viaduct_log_set`).
 ///
-/// Gives what `viaduct_proxy_check` does, VIADUCT_SYSTEM where the system refuses an address, a file or a
-/// thread, or VIADUCT_INSIDE_CALLBACK. Nothing runs then.
+/// Gives what `viaduct_proxy_check` does, VIADUCT_RESULT_SYSTEM where the system refuses an address, a file or a
+/// thread, or VIADUCT_RESULT_INSIDE_CALLBACK. Nothing runs then.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_start(
     config: *const c_char,
     proxy: *mut *mut viaduct_proxy,
 ) -> viaduct_result {
+    zero(proxy);
     fenced(|| {
         let place = Out::new(proxy, "the proxy")?;
         let settings = read(config)?;
@@ -96,19 +100,20 @@ pub extern "C" fn viaduct_proxy_start(
 /// Where it listens: the address number `index`, from 0 on, in the order of the configuration, as clients
 /// would dial it, with the port that was taken. The caller frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_address(
     proxy: *const viaduct_proxy,
     index: usize,
     address: *mut *mut c_char,
 ) -> viaduct_result {
+    zero(address);
     with(proxy, |proxy| {
         let place = Out::new(address, "the address")?;
         let all = proxy.0.targets();
-        let found = all
-            .get(index)
-            .ok_or_else(|| Error::new(VIADUCT_END, format!("the proxy has no address number {index}")))?;
+        let found = all.get(index).ok_or_else(|| {
+            Error::new(VIADUCT_RESULT_END, format!("the proxy has no address number {index}"))
+        })?;
         place.set(c_string(found).into_raw());
         Ok(())
     })
@@ -116,15 +121,17 @@ pub extern "C" fn viaduct_proxy_address(
 
 /// Where its admin port listens. The caller frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where the configuration has no `[admin]`.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where the configuration has no `[admin]`.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_admin_address(
     proxy: *const viaduct_proxy,
     address: *mut *mut c_char,
 ) -> viaduct_result {
+    zero(address);
     with(proxy, |proxy| {
         let place = Out::new(address, "the address")?;
-        let found = proxy.0.admin().ok_or_else(|| Error::new(VIADUCT_END, "the proxy has no admin port"))?;
+        let found =
+            proxy.0.admin().ok_or_else(|| Error::new(VIADUCT_RESULT_END, "the proxy has no admin port"))?;
         place.set(c_string(&found).into_raw());
         Ok(())
     })
@@ -134,7 +141,7 @@ pub extern "C" fn viaduct_proxy_admin_address(
 /// `viaduct_proxy_start`. Requests that run are not disturbed; backends and addresses that stay the same keep
 /// their connections. Another number of `workers` takes effect at the next start only.
 ///
-/// Gives what `viaduct_proxy_start` does, or VIADUCT_WRONG_STATE after `viaduct_proxy_shutdown`. The old
+/// Gives what `viaduct_proxy_start` does, or VIADUCT_RESULT_WRONG_STATE after `viaduct_proxy_shutdown`. The old
 /// configuration holds on then.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_reload(proxy: *mut viaduct_proxy, config: *const c_char) -> viaduct_result {
@@ -150,7 +157,7 @@ pub extern "C" fn viaduct_proxy_reload(proxy: *mut viaduct_proxy, config: *const
 /// clients are told to go away, and what runs may finish within `drain.grace`. It does not wait; the second
 /// time it does nothing.
 ///
-/// Gives VIADUCT_OK or VIADUCT_NULL.
+/// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_shutdown(proxy: *mut viaduct_proxy) -> viaduct_result {
     with(proxy, |proxy| {
@@ -162,7 +169,7 @@ pub extern "C" fn viaduct_proxy_shutdown(proxy: *mut viaduct_proxy) -> viaduct_r
 /// Waits until a proxy that was shut down, or will be, serves nothing any more. Up to `timeout_ms`, for ever
 /// where that is negative; what still runs then goes on, and `viaduct_proxy_free` cuts it.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, or VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_wait(proxy: *mut viaduct_proxy, timeout_ms: i64) -> viaduct_result {
     with(proxy, |proxy| {
@@ -182,16 +189,16 @@ pub extern "C" fn viaduct_proxy_wait(proxy: *mut viaduct_proxy, timeout_ms: i64)
         };
         match ended {
             true => Ok(()),
-            false => Err(Error::new(VIADUCT_TIMEOUT, "the proxy did not end within the given time")),
+            false => Err(Error::new(VIADUCT_RESULT_TIMEOUT, "the proxy did not end within the given time")),
         }
     })
 }
 
-/// Starts `viaduct_proxy_wait`. The event is VIADUCT_EVENT_DRAINED; its result is VIADUCT_OK, or
-/// VIADUCT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
+/// Starts `viaduct_proxy_wait`. The event is VIADUCT_EVENT_DRAINED; its result is VIADUCT_RESULT_OK, or
+/// VIADUCT_RESULT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
 /// traffic.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_wait_start(
     proxy: *mut viaduct_proxy,
@@ -216,7 +223,7 @@ pub extern "C" fn viaduct_proxy_wait_start(
 /// be finished. It waits for the proxy's threads, which is short, and up to 1 s for the access log to be
 /// written.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_free(proxy: *mut viaduct_proxy) -> viaduct_result {
     free(proxy)

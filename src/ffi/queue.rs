@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use super::callback::{Userdata, may_wait};
 use super::completion::{Event, viaduct_event};
-use super::error::{Error, VIADUCT_SYSTEM, VIADUCT_TIMEOUT, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_SYSTEM, VIADUCT_RESULT_TIMEOUT, viaduct_result};
 use super::fence::{fenced, free, with};
 use super::handle::{self, Object};
-use super::input::{Out, patience};
+use super::input::{Out, patience, zero};
 use crate::reactor::fork::Tracked;
 
 /// A queue of events. Any thread may add to it, by what it starts, and any thread may take from it.
@@ -99,9 +99,10 @@ impl State {
 
 /// Makes a queue. The caller frees it with `viaduct_queue_free`. It belongs to no runtime.
 ///
-/// Gives VIADUCT_OK or VIADUCT_NULL.
+/// Gives VIADUCT_RESULT_OK or VIADUCT_RESULT_NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_queue_new(queue: *mut *mut viaduct_queue) -> viaduct_result {
+    zero(queue);
     fenced(|| {
         Out::new(queue, "the queue")?.set(handle::give(viaduct_queue(Arc::default())));
         Ok(())
@@ -112,7 +113,7 @@ pub extern "C" fn viaduct_queue_new(queue: *mut *mut viaduct_queue) -> viaduct_r
 /// are those that are still to come; server calls in it are answered INTERNAL. Its descriptor is closed
 /// at the latest when the last of those has come.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_queue_free(queue: *mut viaduct_queue) -> viaduct_result {
     fenced(|| {
@@ -137,7 +138,7 @@ pub extern "C" fn viaduct_queue_fd(queue: *mut viaduct_queue) -> i32 {
         let mut state = queue.0.lock();
         if state.signal.is_none() {
             let signal = Signal::new().map_err(|error| {
-                Error::new(VIADUCT_SYSTEM, format!("no descriptor for the queue: {error}"))
+                Error::new(VIADUCT_RESULT_SYSTEM, format!("no descriptor for the queue: {error}"))
             })?;
             if !state.events.is_empty() {
                 signal.raise();
@@ -153,7 +154,7 @@ pub extern "C" fn viaduct_queue_fd(queue: *mut viaduct_queue) -> i32 {
 /// Takes the next event: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 /// where it is 0. The caller owns what is in the event, see `viaduct_event`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, or VIADUCT_INSIDE_CALLBACK where it would have to
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it would have to
 /// wait inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_queue_next(
@@ -161,6 +162,7 @@ pub extern "C" fn viaduct_queue_next(
     timeout_ms: i64,
     event: *mut viaduct_event,
 ) -> viaduct_result {
+    zero(event);
     with(queue, |queue| {
         let place = Out::new(event, "the event")?;
         let (event, userdata) = queue.0.next(timeout_ms)?;
@@ -175,7 +177,7 @@ impl Queue {
         if let Some(event) = state.pop() {
             return Ok(event);
         }
-        let nothing = || Error::new(VIADUCT_TIMEOUT, "no event within the given time");
+        let nothing = || Error::new(VIADUCT_RESULT_TIMEOUT, "no event within the given time");
         let until = match patience(timeout_ms) {
             Some(span) if span.is_zero() => return Err(nothing()),
             span => span.and_then(|span| Instant::now().checked_add(span)),

@@ -11,10 +11,12 @@ use tokio::runtime::Handle;
 
 use super::callback::{is_inside, may_wait};
 use super::completion::poll_once;
-use super::error::{Error, VIADUCT_FORKED, VIADUCT_SYSTEM, VIADUCT_TIMEOUT, viaduct_result};
+use super::error::{
+    Error, VIADUCT_RESULT_FORKED, VIADUCT_RESULT_SYSTEM, VIADUCT_RESULT_TIMEOUT, viaduct_result,
+};
 use super::fence::{fenced, free};
 use super::handle::{self, Object};
-use super::input::Out;
+use super::input::{Out, zero};
 use crate::reactor::Reactor;
 
 /// A thread that moves the bytes of channels and servers, and runs callbacks.
@@ -41,8 +43,9 @@ pub(super) struct Runtime {
 
 impl Runtime {
     fn new() -> Result<Self, Error> {
-        let reactor = Reactor::threaded()
-            .map_err(|error| Error::new(VIADUCT_SYSTEM, format!("no runtime can be started: {error}")))?;
+        let reactor = Reactor::threaded().map_err(|error| {
+            Error::new(VIADUCT_RESULT_SYSTEM, format!("no runtime can be started: {error}"))
+        })?;
         // Whoever came to wait before the thread drives would drive in its place, and run handlers.
         if let Some(handle) = reactor.handle() {
             let (tell, told) = std::sync::mpsc::channel();
@@ -55,7 +58,10 @@ impl Runtime {
     /// The way to start tasks.
     pub(super) fn handle(&self) -> Result<&Handle, Error> {
         self.reactor.handle().ok_or_else(|| {
-            Error::new(VIADUCT_FORKED, "the runtime was made before a fork; in the child make a new one")
+            Error::new(
+                VIADUCT_RESULT_FORKED,
+                "the runtime was made before a fork; in the child make a new one",
+            )
         })
     }
 
@@ -65,7 +71,7 @@ impl Runtime {
         let handle = self.handle()?;
         // It stays where it is: what is given on is an address.
         let work = pin!(work);
-        let too_long = || Error::new(VIADUCT_TIMEOUT, "it did not happen within the given time");
+        let too_long = || Error::new(VIADUCT_RESULT_TIMEOUT, "it did not happen within the given time");
         if is_inside() || patience.is_some_and(|span| span.is_zero()) {
             let _inside = handle.enter();
             return match poll_once(work) {
@@ -102,9 +108,10 @@ impl Drop for Runtime {
 
 /// Starts a runtime. The caller frees it with `viaduct_runtime_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_SYSTEM where the system gives no thread or descriptor.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_runtime_new(runtime: *mut *mut viaduct_runtime) -> viaduct_result {
+    zero(runtime);
     fenced(|| {
         let place = Out::new(runtime, "the runtime")?;
         place.set(handle::give(viaduct_runtime(Arc::new(Runtime::new()?))));
@@ -115,7 +122,7 @@ pub extern "C" fn viaduct_runtime_new(runtime: *mut *mut viaduct_runtime) -> via
 /// Frees a runtime. NULL is fine. It goes on as long as there are channels, calls or servers of it;
 /// freeing the last of these waits for its thread, up to 100 ms.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_runtime_free(runtime: *mut viaduct_runtime) -> viaduct_result {
     free(runtime)

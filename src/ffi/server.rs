@@ -12,13 +12,13 @@ use super::completion::{
 };
 use super::credentials::viaduct_server_credentials;
 use super::error::{
-    Error, VIADUCT_INVALID_ARGUMENT, VIADUCT_NULL, VIADUCT_SYSTEM, VIADUCT_WRONG_STATE, c_string,
-    viaduct_result,
+    Error, VIADUCT_RESULT_INVALID_ARGUMENT, VIADUCT_RESULT_NULL, VIADUCT_RESULT_SYSTEM,
+    VIADUCT_RESULT_WRONG_STATE, c_string, viaduct_result,
 };
 use super::fence::{free, with};
 use super::handle::{self, Object};
 use super::handlers::{Handler, Handlers, Pool};
-use super::input::{Out, invalid, options, patience, text};
+use super::input::{Out, invalid, options, patience, text, zero};
 use super::queue::viaduct_queue;
 use super::runtime::{Runtime, viaduct_runtime};
 use super::server_call::viaduct_server_call;
@@ -86,7 +86,7 @@ impl viaduct_server {
     fn running(&self) -> Result<ServerHandle, Error> {
         match &*self.lock() {
             State::Running { server, .. } => Ok(server.clone()),
-            _ => Err(Error::new(VIADUCT_WRONG_STATE, "the server has not been started")),
+            _ => Err(Error::new(VIADUCT_RESULT_WRONG_STATE, "the server has not been started")),
         }
     }
 
@@ -120,13 +120,13 @@ fn kind_of(kind: i32) -> Result<viaduct_method_kind, Error> {
 }
 
 fn started() -> Error {
-    Error::new(VIADUCT_WRONG_STATE, "the server has been started already; expected this before")
+    Error::new(VIADUCT_RESULT_WRONG_STATE, "the server has been started already; expected this before")
 }
 
 fn cannot_listen(error: &ListenError) -> Error {
     let result = match error {
-        ListenError::Invalid(_) => VIADUCT_INVALID_ARGUMENT,
-        ListenError::Io { .. } => VIADUCT_SYSTEM,
+        ListenError::Invalid(_) => VIADUCT_RESULT_INVALID_ARGUMENT,
+        ListenError::Io { .. } => VIADUCT_RESULT_SYSTEM,
     };
     Error::new(result, error.to_string())
 }
@@ -171,13 +171,14 @@ async fn dispatch(inbox: Inbox, handlers: Arc<Mutex<Handlers>>, runtime: Weak<Ru
 
 /// Makes a server. The caller frees it with `viaduct_server_free`. `server_options` may be NULL.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_new(
     runtime: *mut viaduct_runtime,
     server_options: *const viaduct_server_options,
     server: *mut *mut viaduct_server,
 ) -> viaduct_result {
+    zero(server);
     with(runtime, |runtime| {
         let place = Out::new(server, "the server")?;
         let (config, threads) = options(server_options)?.read()?;
@@ -198,13 +199,13 @@ pub extern "C" fn viaduct_server_new(
 /// Adds a method: calls of it go to a function.
 ///
 /// `path` is "/package.Service/Method", `kind` a `viaduct_method_kind`. The function runs on the
-/// runtime's thread, where it must be quick and what would have to wait gives VIADUCT_INSIDE_CALLBACK;
+/// runtime's thread, where it must be quick and what would have to wait gives VIADUCT_RESULT_INSIDE_CALLBACK;
 /// or, where the options say so, on one of the server's threads, where it may wait. Several calls may
 /// run at once. `finaliser`, which may be NULL, gets `userdata` when no call will any more, at the latest
 /// soon after `viaduct_server_free`; not where this function gives an error.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_INVALID_ARGUMENT for a path that is none or
-/// is there already, or VIADUCT_WRONG_STATE after the start.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path that is none or
+/// is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_handle(
     server: *mut viaduct_server,
@@ -215,7 +216,7 @@ pub extern "C" fn viaduct_server_handle(
     finaliser: viaduct_finaliser,
 ) -> viaduct_result {
     with(server, |server| {
-        let handler = handler.ok_or_else(|| Error::new(VIADUCT_NULL, "the handler is NULL"))?;
+        let handler = handler.ok_or_else(|| Error::new(VIADUCT_RESULT_NULL, "the handler is NULL"))?;
         server.add(path, kind, || {
             Handler::Callback(handler, Finalised { userdata: Userdata(userdata), finaliser })
         })
@@ -246,8 +247,8 @@ pub extern "C" fn viaduct_server_handle_queue(
 /// `target`, which may be NULL, gets where clients find the server, with the port that was taken; the caller
 /// frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_INVALID_ARGUMENT for an address that is none
-/// or does not go with the credentials, VIADUCT_SYSTEM where the system refuses, or VIADUCT_WRONG_STATE
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an address that is none
+/// or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE
 /// after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_listen(
@@ -256,6 +257,7 @@ pub extern "C" fn viaduct_server_listen(
     credentials: *const viaduct_server_credentials,
     target: *mut *mut c_char,
 ) -> viaduct_result {
+    zero(target);
     with(server, |server| {
         let address = text(address, "the address")?;
         let tls = handle::get_optional(credentials)?.map(|credentials| credentials.0.clone());
@@ -275,8 +277,8 @@ pub extern "C" fn viaduct_server_listen(
 
 /// Begins to serve.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_SYSTEM
-/// where the system refuses, or VIADUCT_WRONG_STATE where it was started before.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_RESULT_SYSTEM
+/// where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_start(server: *mut viaduct_server) -> viaduct_result {
     with(server, |server| {
@@ -312,7 +314,7 @@ pub extern "C" fn viaduct_server_start(server: *mut viaduct_server) -> viaduct_r
 /// Stops accepting and tells clients to go away. Running calls go on, for as long as the options allow.
 /// It does not wait, so it may be called anywhere, also inside a handler; the second time it does nothing.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_WRONG_STATE where it was not started.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE where it was not started.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_shutdown(server: *mut viaduct_server) -> viaduct_result {
     with(server, |server| {
@@ -325,8 +327,8 @@ pub extern "C" fn viaduct_server_shutdown(server: *mut viaduct_server) -> viaduc
 /// sockets are closed. Up to `timeout_ms`, for ever where that is negative. A handler that waits for this
 /// waits for itself.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_TIMEOUT, VIADUCT_WRONG_STATE where it was not started, or
-/// VIADUCT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not started, or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_wait(server: *mut viaduct_server, timeout_ms: i64) -> viaduct_result {
     with(server, |server| {
@@ -337,8 +339,8 @@ pub extern "C" fn viaduct_server_wait(server: *mut viaduct_server, timeout_ms: i
 
 /// Starts `viaduct_server_wait`. The event is VIADUCT_EVENT_DRAINED.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT for a completion that is none, or
-/// VIADUCT_WRONG_STATE where it was not started.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none, or
+/// VIADUCT_RESULT_WRONG_STATE where it was not started.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_wait_start(
     server: *mut viaduct_server,
@@ -359,7 +361,7 @@ pub extern "C" fn viaduct_server_wait_start(
 /// be finished. No handler begins after this; it waits for those that run on other threads, except for a
 /// handler that calls it.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_free(server: *mut viaduct_server) -> viaduct_result {
     free(server)

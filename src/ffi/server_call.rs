@@ -16,12 +16,12 @@ use super::completion::{
     viaduct_event_kind::VIADUCT_EVENT_READ, viaduct_event_kind::VIADUCT_EVENT_WRITE,
 };
 use super::error::{
-    Error, VIADUCT_BUSY, VIADUCT_CLOSED, VIADUCT_END, VIADUCT_TOO_LONG, VIADUCT_WRONG_STATE, c_string,
-    viaduct_result,
+    Error, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_END, VIADUCT_RESULT_TOO_LONG,
+    VIADUCT_RESULT_WRONG_STATE, c_string, viaduct_result,
 };
 use super::fence::{free, read, with};
 use super::handle::{self, Lent, Object};
-use super::input::{Out, encoding, patience, text_optional, viaduct_bytes};
+use super::input::{Out, encoding, patience, text_optional, viaduct_bytes, zero};
 use super::metadata::{map_of, viaduct_metadata};
 use super::runtime::Runtime;
 use super::server::viaduct_method_kind;
@@ -36,7 +36,7 @@ use crate::server::{Incoming, Refused, ServerCall};
 /// A call as a server has it.
 ///
 /// One thread may read and another one write at the same time; a second one that reads or writes gets
-/// VIADUCT_BUSY. It may be answered on any thread, at once or later.
+/// VIADUCT_RESULT_BUSY. It may be answered on any thread, at once or later.
 pub struct viaduct_server_call {
     inner: Inner,
     runtime: Arc<Runtime>,
@@ -132,7 +132,7 @@ impl Inner {
     fn turn(&self, which: fn(&Use) -> &AtomicBool, taken: &'static str) -> Result<Turn, Error> {
         let of = self.in_use();
         if which(of).swap(true, AcqRel) {
-            return Err(Error::new(VIADUCT_BUSY, taken));
+            return Err(Error::new(VIADUCT_RESULT_BUSY, taken));
         }
         Ok(Turn { of: Arc::clone(of), which })
     }
@@ -140,7 +140,7 @@ impl Inner {
     fn read_turn(&self) -> Result<Turn, Error> {
         if matches!(self.kind, VIADUCT_UNARY | VIADUCT_SERVER_STREAMING) {
             let message = "the method has one request, which viaduct_server_call_request gives";
-            return Err(Error::new(VIADUCT_WRONG_STATE, message));
+            return Err(Error::new(VIADUCT_RESULT_WRONG_STATE, message));
         }
         self.turn(|of| &of.reading, "somebody reads from this call already")
     }
@@ -148,7 +148,7 @@ impl Inner {
     fn write_turn(&self) -> Result<Turn, Error> {
         if !self.streams() {
             let message = "the method has one response, which viaduct_server_call_reply sends";
-            return Err(Error::new(VIADUCT_WRONG_STATE, message));
+            return Err(Error::new(VIADUCT_RESULT_WRONG_STATE, message));
         }
         self.turn(|of| &of.writing, "a message is being written to this call already")
     }
@@ -179,7 +179,7 @@ impl Inner {
         let message = message.get("the message")?;
         let encoding = self.own_encoding().unwrap_or_else(|| self.call.encoding());
         codec::frame(message, encoding)
-            .map_err(|status| Error::new(VIADUCT_TOO_LONG, status.message().to_owned()))
+            .map_err(|status| Error::new(VIADUCT_RESULT_TOO_LONG, status.message().to_owned()))
     }
 
     async fn send(&self, message: Bytes) -> Result<(), Error> {
@@ -190,7 +190,7 @@ impl Inner {
     async fn message(&self) -> Result<Message, Error> {
         match self.call.recv().await {
             Ok(Some(message)) => Ok(message),
-            Ok(None) => Err(Error::new(VIADUCT_END, "the client has sent its last message")),
+            Ok(None) => Err(Error::new(VIADUCT_RESULT_END, "the client has sent its last message")),
             Err(status) => Err(Error::failed(&status)),
         }
     }
@@ -204,16 +204,16 @@ fn named(mut headers: HeaderMap, encoding: Encoding) -> HeaderMap {
 
 fn not_sent(refused: &Refused) -> Error {
     let result = match refused {
-        Refused::Ended => VIADUCT_CLOSED,
-        Refused::HeadersSent => VIADUCT_WRONG_STATE,
-        Refused::HeadersTooLong { .. } | Refused::TooLong { .. } => VIADUCT_TOO_LONG,
+        Refused::Ended => VIADUCT_RESULT_CLOSED,
+        Refused::HeadersSent => VIADUCT_RESULT_WRONG_STATE,
+        Refused::HeadersTooLong { .. } | Refused::TooLong { .. } => VIADUCT_RESULT_TOO_LONG,
     };
     Error::new(result, refused.to_string())
 }
 
 /// Frees a call. NULL is fine. A call that was not answered is answered INTERNAL.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_free(call: *mut viaduct_server_call) -> viaduct_result {
     free(call)
@@ -296,7 +296,7 @@ pub extern "C" fn viaduct_server_call_is_cancelled(call: *const viaduct_server_c
 /// Compresses this call's responses in its own way, where the client accepts that; before headers or
 /// messages are sent. `compression` is a `viaduct_compression`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL or VIADUCT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_set_compression(
     call: *mut viaduct_server_call,
@@ -311,7 +311,7 @@ pub extern "C" fn viaduct_server_call_set_compression(
 
 /// Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_CLOSED, or VIADUCT_WRONG_STATE where they were sent already.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, or VIADUCT_RESULT_WRONG_STATE where they were sent already.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_send_headers(
     call: *mut viaduct_server_call,
@@ -329,14 +329,15 @@ pub extern "C" fn viaduct_server_call_send_headers(
 /// Takes the next message of a method that streams its requests: waits for it up to `timeout_ms`, for ever
 /// where that is negative, not at all where it is 0. The caller frees it with `viaduct_buffer_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_END after the last, VIADUCT_FAILED where the call is over, VIADUCT_TIMEOUT,
-/// VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_INSIDE_CALLBACK, or VIADUCT_WRONG_STATE where there is one request.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over, VIADUCT_RESULT_TIMEOUT,
+/// VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one request.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_read(
     call: *mut viaduct_server_call,
     timeout_ms: i64,
     message: *mut viaduct_buffer,
 ) -> viaduct_result {
+    zero(message);
     with(call, |call| {
         let place = Out::new(message, "the message")?;
         let _turn = call.inner.read_turn()?;
@@ -348,7 +349,7 @@ pub extern "C" fn viaduct_server_call_read(
 
 /// Starts `viaduct_server_call_read`. The event is VIADUCT_EVENT_READ.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_INVALID_ARGUMENT or VIADUCT_WRONG_STATE.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_read_start(
     call: *mut viaduct_server_call,
@@ -373,10 +374,10 @@ pub extern "C" fn viaduct_server_call_read_start(
 }
 
 /// Sends a message of a method that streams its responses; it is copied. Waits while the client takes none:
-/// up to `timeout_ms`, for ever where that is negative; after VIADUCT_TIMEOUT it has not been sent.
+/// up to `timeout_ms`, for ever where that is negative; after VIADUCT_RESULT_TIMEOUT it has not been sent.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_TIMEOUT, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG,
-/// VIADUCT_INSIDE_CALLBACK, or VIADUCT_WRONG_STATE where there is one response.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
+/// VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_write(
     call: *mut viaduct_server_call,
@@ -392,8 +393,8 @@ pub extern "C" fn viaduct_server_call_write(
 
 /// Starts `viaduct_server_call_write`. The event is VIADUCT_EVENT_WRITE.
 ///
-/// Gives VIADUCT_OK, VIADUCT_BUSY, VIADUCT_NULL, VIADUCT_TOO_LONG, VIADUCT_INVALID_ARGUMENT or
-/// VIADUCT_WRONG_STATE.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or
+/// VIADUCT_RESULT_WRONG_STATE.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_write_start(
     call: *mut viaduct_server_call,
@@ -417,8 +418,8 @@ pub extern "C" fn viaduct_server_call_write_start(
 /// Answers a unary or client-streaming method: one message, OK, and `trailers`, which may be NULL. The
 /// message is copied. It does not wait.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, VIADUCT_TOO_LONG (then the call was answered
-/// RESOURCE_EXHAUSTED), or VIADUCT_WRONG_STATE where there are any number of responses.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was answered
+/// RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_reply(
     call: *mut viaduct_server_call,
@@ -428,7 +429,7 @@ pub extern "C" fn viaduct_server_call_reply(
     with(call, |call| {
         if call.inner.streams() {
             let message = "the method has any number of responses, which viaduct_server_call_write sends";
-            return Err(Error::new(VIADUCT_WRONG_STATE, message));
+            return Err(Error::new(VIADUCT_RESULT_WRONG_STATE, message));
         }
         let trailers = map_of(trailers)?;
         let message = call.inner.framed(message)?;
@@ -440,7 +441,7 @@ pub extern "C" fn viaduct_server_call_reply(
 /// Ends a call with a status and `trailers`. Both may be NULL: then it is OK, and there are none. It does
 /// not wait; a message that is being written is not sent.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, or VIADUCT_WRONG_STATE for OK without the one response
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without the one response
 /// that the method has.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_finish(
@@ -452,7 +453,7 @@ pub extern "C" fn viaduct_server_call_finish(
         let status = handle::get_optional(status)?.map_or_else(|| Status::ok(""), viaduct_status::to_status);
         if status.code() == Code::Ok && !call.inner.streams() {
             let message = "the method has one response; expected viaduct_server_call_reply, or an error";
-            return Err(Error::new(VIADUCT_WRONG_STATE, message));
+            return Err(Error::new(VIADUCT_RESULT_WRONG_STATE, message));
         }
         let trailers = map_of(trailers)?;
         call.inner.call.finish(status, trailers).map_err(|refused| not_sent(&refused))
@@ -462,7 +463,7 @@ pub extern "C" fn viaduct_server_call_finish(
 /// Ends a call with an error: a `viaduct_code` that is not OK, and a message, which may be NULL and is
 /// copied. It does not wait.
 ///
-/// Gives VIADUCT_OK, VIADUCT_CLOSED, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT for a code
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a code
 /// that is none or OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_fail(
@@ -481,10 +482,10 @@ pub extern "C" fn viaduct_server_call_fail(
     })
 }
 
-/// Tells when the call is over: VIADUCT_CLOSED where the client went away or the deadline passed, VIADUCT_OK
+/// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed, VIADUCT_RESULT_OK
 /// where it was answered. The event is VIADUCT_EVENT_OVER.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_over_start(
     call: *mut viaduct_server_call,
@@ -495,7 +496,8 @@ pub extern "C" fn viaduct_server_call_over_start(
         let ours = call.inner.call.clone();
         start(call.runtime.handle()?, completion, async move {
             let why = ours.cancelled().await;
-            let done = why.map_or(Ok(()), |why| Err(Error::new(VIADUCT_CLOSED, why.message().to_owned())));
+            let done =
+                why.map_or(Ok(()), |why| Err(Error::new(VIADUCT_RESULT_CLOSED, why.message().to_owned())));
             Event::new(VIADUCT_EVENT_OVER).result(done)
         });
         Ok(())

@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use http::HeaderMap;
 use tonic::{Code, Status};
 
-use super::error::{Error, VIADUCT_END, c_string, viaduct_result};
+use super::error::{Error, VIADUCT_RESULT_END, c_string, viaduct_result};
 use super::fence::{fenced, free, read, with};
 use super::handle::{self, Lent, Object};
-use super::input::{Out, invalid, text, text_optional, viaduct_bytes};
+use super::input::{Out, invalid, text, text_optional, viaduct_bytes, zero};
 use super::metadata::viaduct_metadata;
 use crate::status::{Detail, decode_details, encode_details};
 
@@ -158,7 +158,7 @@ pub extern "C" fn viaduct_code_name(code: i32) -> *const c_char {
 /// Makes a status, to answer a call with. `message` may be NULL, and is copied. The caller frees it
 /// with `viaduct_status_free`.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, or VIADUCT_INVALID_ARGUMENT where `code` is no
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where `code` is no
 /// `viaduct_code`.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_new(
@@ -166,6 +166,7 @@ pub extern "C" fn viaduct_status_new(
     message: *const c_char,
     status: *mut *mut viaduct_status,
 ) -> viaduct_result {
+    zero(status);
     fenced(|| {
         let place = Out::new(status, "the status")?;
         let message = text_optional(message, "the message")?.unwrap_or_default();
@@ -177,7 +178,7 @@ pub extern "C" fn viaduct_status_new(
 
 /// Frees a status. NULL is fine. Its message, details and trailers go with it.
 ///
-/// Gives VIADUCT_OK.
+/// Gives VIADUCT_RESULT_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_free(status: *mut viaduct_status) -> viaduct_result {
     free(status)
@@ -204,7 +205,7 @@ pub extern "C" fn viaduct_status_trailers(status: *const viaduct_status) -> *con
 /// Adds a detail: a serialized message and the URL of its type, "type.googleapis.com/google.rpc.BadRequest"
 /// and the like. Both are copied. Not after the details have been read.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, VIADUCT_NOT_UTF8, VIADUCT_TOO_LONG, or VIADUCT_INVALID_ARGUMENT where
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where
 /// the details have been read.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_add_detail(
@@ -232,7 +233,7 @@ pub extern "C" fn viaduct_status_detail_count(status: *const viaduct_status) -> 
 /// The detail number `index`, from 0 on. Type URL and value belong to the status. `type_url` and
 /// `value` may be NULL.
 ///
-/// Gives VIADUCT_OK, VIADUCT_NULL, or VIADUCT_END where there are not so many.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_END where there are not so many.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_detail(
     status: *const viaduct_status,
@@ -240,11 +241,12 @@ pub extern "C" fn viaduct_status_detail(
     type_url: *mut *const c_char,
     value: *mut viaduct_bytes,
 ) -> viaduct_result {
+    zero(type_url);
+    zero(value);
     with(status, |status| {
-        let (url, bytes) = status
-            .details()
-            .get(index)
-            .ok_or_else(|| Error::new(VIADUCT_END, format!("the status has no detail number {index}")))?;
+        let (url, bytes) = status.details().get(index).ok_or_else(|| {
+            Error::new(VIADUCT_RESULT_END, format!("the status has no detail number {index}"))
+        })?;
         if let Some(place) = Out::optional(type_url) {
             place.set(url.as_ptr());
         }
@@ -264,22 +266,22 @@ mod tests {
     #[test]
     fn a_status_has_what_was_put_into_it() {
         let mut status = null_mut();
-        assert_eq!(viaduct_status_new(5, c"gone".as_ptr(), &raw mut status), VIADUCT_OK);
+        assert_eq!(viaduct_status_new(5, c"gone".as_ptr(), &raw mut status), VIADUCT_RESULT_OK);
         assert_eq!(viaduct_status_code(status), 5);
         // SAFETY: the message belongs to the status.
         assert_eq!(unsafe { CStr::from_ptr(viaduct_status_message(status)) }, c"gone");
         let detail = viaduct_bytes::of(&[1, 0, 2]);
-        assert_eq!(viaduct_status_add_detail(status, c"x/y.Z".as_ptr(), detail), VIADUCT_OK);
+        assert_eq!(viaduct_status_add_detail(status, c"x/y.Z".as_ptr(), detail), VIADUCT_RESULT_OK);
         assert_eq!(viaduct_status_detail_count(status), 1);
         let (mut url, mut value) = (null(), viaduct_bytes::EMPTY);
-        assert_eq!(viaduct_status_detail(status, 0, &raw mut url, &raw mut value), VIADUCT_OK);
+        assert_eq!(viaduct_status_detail(status, 0, &raw mut url, &raw mut value), VIADUCT_RESULT_OK);
         // SAFETY: the URL belongs to the status.
         assert_eq!(unsafe { CStr::from_ptr(url) }, c"x/y.Z");
         assert_eq!(value.get("x").unwrap(), [1, 0, 2]);
-        assert_eq!(viaduct_status_detail(status, 1, &raw mut url, &raw mut value), VIADUCT_END);
-        assert_eq!(viaduct_status_add_detail(status, c"a".as_ptr(), detail), VIADUCT_INVALID_ARGUMENT);
-        assert_eq!(viaduct_status_free(status), VIADUCT_OK);
-        assert_eq!(viaduct_status_new(17, null(), &raw mut status), VIADUCT_INVALID_ARGUMENT);
+        assert_eq!(viaduct_status_detail(status, 1, &raw mut url, &raw mut value), VIADUCT_RESULT_END);
+        assert_eq!(viaduct_status_add_detail(status, c"a".as_ptr(), detail), VIADUCT_RESULT_INVALID_ARGUMENT);
+        assert_eq!(viaduct_status_free(status), VIADUCT_RESULT_OK);
+        assert_eq!(viaduct_status_new(17, null(), &raw mut status), VIADUCT_RESULT_INVALID_ARGUMENT);
         assert_eq!(viaduct_status_code(null()), -1);
     }
 }

@@ -4,7 +4,7 @@ Channel: answers of grpcio with headers, trailers and texts over the limit; requ
 grpc
 posix
 --SKIPIF--
-<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: make setup'); ?>
+<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: scripts/setup test'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/process.php';

@@ -4,7 +4,7 @@ A server that finds PINGs too frequent is sent half as many, until a long call l
 grpc
 posix
 --SKIPIF--
-<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: make setup'); ?>
+<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: scripts/setup test'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/process.php';

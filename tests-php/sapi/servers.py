@@ -38,7 +38,7 @@ def program(*names):
     for name in names:
         if found := shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"):
             return found
-    raise Broken(f"{names[0]} is missing: run 'make setup' first")
+    raise Broken(f"{names[0]} is missing: run 'scripts/setup test' first")
 
 
 def php_fpm():
@@ -271,7 +271,7 @@ class Apache(Running):
         modules = pathlib.Path("/usr/lib/apache2/modules")
         php = sorted(modules.glob("libphp*.so"))
         if not php:
-            raise Broken("Apache's PHP module is missing: run 'make setup' first")
+            raise Broken("Apache's PHP module is missing: run 'scripts/setup test' first")
         config = home / "apache.conf"
         config.write_text(f"""
             ServerRoot {home}

@@ -4,7 +4,7 @@ Clients on a unix socket name the path in :authority, each in its way: servers o
 grpc
 posix
 --SKIPIF--
-<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: make setup'); ?>
+<?php if (!is_executable(__DIR__ . '/../../.venv/bin/python')) die('skip .venv is missing: scripts/setup test'); ?>
 --FILE--
 <?php
 require __DIR__ . '/../support/process.php';

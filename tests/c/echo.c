@@ -19,16 +19,16 @@ viaduct_bytes text(const char *text) {
 static viaduct_metadata *copy_of(viaduct_server_call *call, const char *key) {
     viaduct_bytes value;
     viaduct_metadata *copy = NULL;
-    if (viaduct_metadata_find(viaduct_server_call_metadata(call), key, 0, &value) == VIADUCT_OK) {
-        MUST(viaduct_metadata_new(&copy) == VIADUCT_OK);
-        MUST(viaduct_metadata_append(copy, key, value) == VIADUCT_OK);
+    if (viaduct_metadata_find(viaduct_server_call_metadata(call), key, 0, &value) == VIADUCT_RESULT_OK) {
+        MUST(viaduct_metadata_new(&copy) == VIADUCT_RESULT_OK);
+        MUST(viaduct_metadata_append(copy, key, value) == VIADUCT_RESULT_OK);
     }
     return copy;
 }
 
 static void send_headers(viaduct_server_call *call) {
     viaduct_metadata *headers = copy_of(call, "x-header");
-    if (headers) MUST(viaduct_server_call_send_headers(call, headers) == VIADUCT_OK);
+    if (headers) MUST(viaduct_server_call_send_headers(call, headers) == VIADUCT_RESULT_OK);
     viaduct_metadata_free(headers);
 }
 
@@ -49,9 +49,9 @@ static void unary(void *userdata, viaduct_server_call *call) {
 static void fail_call(void *userdata, viaduct_server_call *call) {
     (void)userdata;
     viaduct_status *status;
-    MUST(viaduct_status_new(VIADUCT_CODE_NOT_FOUND, "nö: 100 %", &status) == VIADUCT_OK);
+    MUST(viaduct_status_new(VIADUCT_CODE_NOT_FOUND, "nö: 100 %", &status) == VIADUCT_RESULT_OK);
     viaduct_bytes detail = {(const uint8_t *)"\x01\0\x02", 3};
-    MUST(viaduct_status_add_detail(status, "type.googleapis.com/t.Detail", detail) == VIADUCT_OK);
+    MUST(viaduct_status_add_detail(status, "type.googleapis.com/t.Detail", detail) == VIADUCT_RESULT_OK);
     viaduct_metadata *trailers = copy_of(call, "trail-bin");
     viaduct_server_call_finish(call, status, trailers);
     viaduct_metadata_free(trailers);
@@ -87,7 +87,7 @@ static void over(void *call, viaduct_event *event) {
 static void hang(void *userdata, viaduct_server_call *call) {
     (void)userdata;
     viaduct_completion told = {NULL, over, call};
-    MUST(viaduct_server_call_over_start(call, told) == VIADUCT_OK);
+    MUST(viaduct_server_call_over_start(call, told) == VIADUCT_RESULT_OK);
 }
 
 // The request once for each of its bytes.
@@ -95,8 +95,8 @@ static void expand(void *userdata, viaduct_server_call *call) {
     (void)userdata;
     send_headers(call);
     viaduct_bytes request = viaduct_server_call_request(call);
-    viaduct_result result = VIADUCT_OK;
-    for (size_t n = 0; n < request.length && result == VIADUCT_OK; n++)
+    viaduct_result result = VIADUCT_RESULT_OK;
+    for (size_t n = 0; n < request.length && result == VIADUCT_RESULT_OK; n++)
         result = viaduct_server_call_write(call, request, -1);
     viaduct_server_call_finish(call, NULL, NULL);
     viaduct_server_call_free(call);
@@ -109,14 +109,14 @@ static void collect(void *userdata, viaduct_server_call *call) {
     size_t length = 0;
     viaduct_buffer message;
     viaduct_result result;
-    while ((result = viaduct_server_call_read(call, -1, &message)) == VIADUCT_OK) {
+    while ((result = viaduct_server_call_read(call, -1, &message)) == VIADUCT_RESULT_OK) {
         all = realloc(all, length + message.length + 1);
         MUST(all);
         memcpy(all + length, message.data, message.length);
         length += message.length;
         viaduct_buffer_free(&message);
     }
-    if (result == VIADUCT_END) reply(call, (viaduct_bytes){all, length});
+    if (result == VIADUCT_RESULT_END) reply(call, (viaduct_bytes){all, length});
     free(all);
     viaduct_server_call_free(call);
 }
@@ -125,10 +125,10 @@ static void chat(void *userdata, viaduct_server_call *call) {
     (void)userdata;
     send_headers(call);
     viaduct_buffer message;
-    while (viaduct_server_call_read(call, -1, &message) == VIADUCT_OK) {
+    while (viaduct_server_call_read(call, -1, &message) == VIADUCT_RESULT_OK) {
         viaduct_result sent = viaduct_server_call_write(call, (viaduct_bytes){message.data, message.length}, -1);
         viaduct_buffer_free(&message);
-        if (sent != VIADUCT_OK) break;
+        if (sent != VIADUCT_RESULT_OK) break;
     }
     viaduct_server_call_finish(call, NULL, NULL);
     viaduct_server_call_free(call);

@@ -44,7 +44,7 @@ void skip(const char *why) __attribute__((noreturn));
                  viaduct_result_name(actual_), viaduct_error_message()); \
     } while (0)
 
-#define OK(call) GIVES(VIADUCT_OK, call)
+#define OK(call) GIVES(VIADUCT_RESULT_OK, call)
 
 #define TEXT(expected, actual) same_text(__FILE__, __LINE__, (expected), (actual))
 #define SAYS(part) has_text(__FILE__, __LINE__, (part), viaduct_error_message())

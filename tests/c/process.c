@@ -48,7 +48,7 @@ static int so_far(void) {
 static void the_log(void) {
     echo echo = echo_begin(0);
     int level = 0;
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_log_set(6, line, &level));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_log_set(6, line, &level));
     OK(viaduct_log_set(VIADUCT_LOG_DEBUG, line, &level));
     annoy(echo.target);
     for (int n = 0; n < 600 && !so_far(); n++) nanosleep(&(struct timespec){0, 100000000}, NULL);
@@ -56,7 +56,7 @@ static void the_log(void) {
     CHECK(lines > 0);
     CHECK(strstr(last, "viaduct::server"));
     SAME(VIADUCT_LOG_INFO, level);
-    GIVES(VIADUCT_INSIDE_CALLBACK, nested);
+    GIVES(VIADUCT_RESULT_INSIDE_CALLBACK, nested);
     int before = lines;
     pthread_mutex_unlock(&lock);
     OK(viaduct_log_set(VIADUCT_LOG_OFF, NULL, NULL));
@@ -69,21 +69,21 @@ static void the_log(void) {
 static int in_child(echo *echo, viaduct_call *call, viaduct_queue *queue) {
     viaduct_buffer response;
     viaduct_event event;
-    if (viaduct_channel_unary(echo->channel, UNARY, text("x"), NULL, &response, NULL) != VIADUCT_FORKED) return 1;
-    if (viaduct_call_read(call, -1, &response) != VIADUCT_FORKED) return 2;
-    if (viaduct_queue_next(queue, -1, &event) != VIADUCT_FORKED) return 3;
+    if (viaduct_channel_unary(echo->channel, UNARY, text("x"), NULL, &response, NULL) != VIADUCT_RESULT_FORKED) return 1;
+    if (viaduct_call_read(call, -1, &response) != VIADUCT_RESULT_FORKED) return 2;
+    if (viaduct_queue_next(queue, -1, &event) != VIADUCT_RESULT_FORKED) return 3;
     if (viaduct_queue_fd(queue) != -1) return 4;
-    if (viaduct_call_free(call) != VIADUCT_OK || viaduct_queue_free(queue) != VIADUCT_OK) return 5;
-    if (viaduct_channel_free(echo->channel) != VIADUCT_OK || viaduct_server_free(echo->server) != VIADUCT_OK) return 6;
-    if (viaduct_runtime_free(echo->runtime) != VIADUCT_OK) return 7;
+    if (viaduct_call_free(call) != VIADUCT_RESULT_OK || viaduct_queue_free(queue) != VIADUCT_RESULT_OK) return 5;
+    if (viaduct_channel_free(echo->channel) != VIADUCT_RESULT_OK || viaduct_server_free(echo->server) != VIADUCT_RESULT_OK) return 6;
+    if (viaduct_runtime_free(echo->runtime) != VIADUCT_RESULT_OK) return 7;
     // New ones work: the child is a client of its parent.
     viaduct_runtime *runtime;
     viaduct_channel *channel;
     viaduct_channel_options plain = {.size = sizeof plain, .proxy = ""};
     viaduct_call_options options = {.size = sizeof options, .timeout_ms = PATIENCE};
-    if (viaduct_runtime_new(&runtime) != VIADUCT_OK) return 8;
-    if (viaduct_channel_new(runtime, echo->target, NULL, &plain, &channel) != VIADUCT_OK) return 9;
-    if (viaduct_channel_unary(channel, UNARY, text("child"), &options, &response, NULL) != VIADUCT_OK) return 10;
+    if (viaduct_runtime_new(&runtime) != VIADUCT_RESULT_OK) return 8;
+    if (viaduct_channel_new(runtime, echo->target, NULL, &plain, &channel) != VIADUCT_RESULT_OK) return 9;
+    if (viaduct_channel_unary(channel, UNARY, text("child"), &options, &response, NULL) != VIADUCT_RESULT_OK) return 10;
     if (response.length != 5) return 11;
     viaduct_buffer_free(&response);
     viaduct_channel_free(channel);

@@ -66,7 +66,7 @@ static void chat(viaduct_call *call, const char *line) {
 static void end_chat(viaduct_call *call) {
     viaduct_buffer message;
     OK(viaduct_call_half_close(call));
-    GIVES(VIADUCT_END, viaduct_call_read(call, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_END, viaduct_call_read(call, PATIENCE, &message));
     OK(viaduct_call_free(call));
 }
 
@@ -82,7 +82,7 @@ static void forwards(void) {
     config config = of(&echo, "workers = 2", "[admin]\naddress = \"http://127.0.0.1:0\"\n[drain]\nnotice = 0");
     OK(viaduct_proxy_start(config.text, &proxy));
     char *address = NULL;
-    GIVES(VIADUCT_END, viaduct_proxy_address(proxy, 1, &address));
+    GIVES(VIADUCT_RESULT_END, viaduct_proxy_address(proxy, 1, &address));
     CHECK(!address);
     OK(viaduct_proxy_admin_address(proxy, &address));
     CHECK(strncmp(address, "http://127.0.0.1:", 17) == 0 && atoi(address + 17) > 0);
@@ -91,7 +91,7 @@ static void forwards(void) {
     echo_expect(channel, "through the proxy", "through the proxy");
     viaduct_buffer response;
     viaduct_status *status;
-    GIVES(VIADUCT_FAILED, viaduct_channel_unary(channel, FAIL, text("x"), NULL, &response, &status));
+    GIVES(VIADUCT_RESULT_FAILED, viaduct_channel_unary(channel, FAIL, text("x"), NULL, &response, &status));
     SAME(VIADUCT_CODE_NOT_FOUND, viaduct_status_code(status));
     SAME(1, viaduct_status_detail_count(status));
     OK(viaduct_status_free(status));
@@ -121,26 +121,26 @@ static void configurations(void) {
     };
     for (size_t n = 0; n < sizeof wrong / sizeof *wrong; n++) {
         explanation = NULL;
-        GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_proxy_check(wrong[n][0], &explanation));
+        GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_proxy_check(wrong[n][0], &explanation));
         CHECK(!explanation);
         SAYS(wrong[n][1]);
         SAYS(wrong[n][2]);
-        GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_proxy_start(wrong[n][0], &proxy));
+        GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_proxy_start(wrong[n][0], &proxy));
         SAYS(wrong[n][1]);
         SAYS(wrong[n][2]);
     }
-    GIVES(VIADUCT_NOT_UTF8, viaduct_proxy_check("\xff", NULL));
-    GIVES(VIADUCT_NULL, viaduct_proxy_check(NULL, NULL));
+    GIVES(VIADUCT_RESULT_NOT_UTF8, viaduct_proxy_check("\xff", NULL));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_check(NULL, NULL));
     SAYS("the configuration is NULL");
-    GIVES(VIADUCT_NULL, viaduct_proxy_start(NULL, &proxy));
-    GIVES(VIADUCT_NULL, viaduct_proxy_start(of(&echo, "", "").text, NULL));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_start(NULL, &proxy));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_start(of(&echo, "", "").text, NULL));
     SAYS("the place for the proxy is NULL");
     config nowhere = of(&echo, "", "[[listen]]\naddress = \"unix:/nowhere/at/all.sock\"");
     OK(viaduct_proxy_check(nowhere.text, NULL));
-    GIVES(VIADUCT_SYSTEM, viaduct_proxy_start(nowhere.text, &proxy));
+    GIVES(VIADUCT_RESULT_SYSTEM, viaduct_proxy_start(nowhere.text, &proxy));
     SAYS("/nowhere/at/all.sock");
-    GIVES(VIADUCT_SYSTEM, viaduct_proxy_start(of(&echo, "", "[access_log]\npath = \"/nowhere/at/all\"").text, &proxy));
-    CHECK(proxy == (viaduct_proxy *)(void *)&echo);
+    GIVES(VIADUCT_RESULT_SYSTEM, viaduct_proxy_start(of(&echo, "", "[access_log]\npath = \"/nowhere/at/all\"").text, &proxy));
+    CHECK(!proxy);
     echo_end(&echo);
 }
 
@@ -153,12 +153,12 @@ static void reload(void) {
 
     // Nothing of what is wrong takes effect.
     config wrong = of(&echo, "", "[[route]]\nservice = \"none\"\ngroup = \"eco\"");
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_proxy_reload(proxy, wrong.text));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_proxy_reload(proxy, wrong.text));
     SAYS("config:9: ");
     SAYS("there is no group \"eco\"; did you mean \"echo\"?");
     config nowhere = of(&echo, "", "[[listen]]\naddress = \"unix:/nowhere/at/all.sock\"");
-    GIVES(VIADUCT_SYSTEM, viaduct_proxy_reload(proxy, nowhere.text));
-    GIVES(VIADUCT_NULL, viaduct_proxy_reload(proxy, NULL));
+    GIVES(VIADUCT_RESULT_SYSTEM, viaduct_proxy_reload(proxy, nowhere.text));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_reload(proxy, NULL));
     echo_expect(channel, "still there", "still there");
 
     // What stays the same goes on, and what is new is there.
@@ -172,7 +172,7 @@ static void reload(void) {
     OK(viaduct_string_free(second));
     chat(call, "after");
     viaduct_buffer response;
-    GIVES(VIADUCT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
+    GIVES(VIADUCT_RESULT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
     SAYS("UNIMPLEMENTED");
     end_chat(call);
     OK(viaduct_proxy_reload(proxy, of(&echo, "", "[drain]\nnotice = 0").text));
@@ -188,13 +188,13 @@ static void drain(void) {
     viaduct_channel *channel = channel_to(&echo, proxy);
     viaduct_call *call = chat_on(channel);
     chat(call, "before");
-    GIVES(VIADUCT_TIMEOUT, viaduct_proxy_wait(proxy, 0));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_proxy_wait(proxy, 0));
     OK(viaduct_proxy_shutdown(proxy));
     OK(viaduct_proxy_shutdown(proxy));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_proxy_reload(proxy, of(&echo, "", "").text));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_proxy_reload(proxy, of(&echo, "", "").text));
     SAYS("has been told to end");
-    GIVES(VIADUCT_TIMEOUT, viaduct_proxy_wait(proxy, 0));
-    GIVES(VIADUCT_TIMEOUT, viaduct_proxy_wait(proxy, 1));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_proxy_wait(proxy, 0));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_proxy_wait(proxy, 1));
     chat(call, "it runs on");
     end_chat(call);
     OK(viaduct_proxy_wait(proxy, -1));
@@ -211,7 +211,7 @@ static void drain(void) {
         if (freeing) OK(viaduct_proxy_free(proxy));
         else end(proxy);
         viaduct_buffer message;
-        GIVES(VIADUCT_FAILED, viaduct_call_read(call, PATIENCE, &message));
+        GIVES(VIADUCT_RESULT_FAILED, viaduct_call_read(call, PATIENCE, &message));
         OK(viaduct_call_free(call));
         OK(viaduct_channel_free(channel));
     }
@@ -246,13 +246,13 @@ static void told_later(void) {
     OK(viaduct_queue_new(&queue));
     viaduct_completion to_queue = {queue, NULL, &echo}, none = {NULL, NULL, NULL};
     viaduct_proxy *proxy = begin(&echo, "[drain]\nnotice = 0");
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_proxy_wait_start(proxy, none));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_proxy_wait_start(proxy, none));
     OK(viaduct_proxy_wait_start(proxy, to_queue));
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
     OK(viaduct_proxy_shutdown(proxy));
     OK(viaduct_queue_next(queue, PATIENCE, &event));
     SAME(VIADUCT_EVENT_DRAINED, event.kind);
-    GIVES(VIADUCT_OK, event.result);
+    GIVES(VIADUCT_RESULT_OK, event.result);
     CHECK(event.userdata == &echo);
     OK(viaduct_proxy_free(proxy));
 
@@ -262,8 +262,8 @@ static void told_later(void) {
     OK(viaduct_proxy_free(proxy));
     OK(viaduct_queue_next(queue, PATIENCE, &event));
     SAME(VIADUCT_EVENT_DRAINED, event.kind);
-    CHECK(event.result == VIADUCT_OK || event.result == VIADUCT_CLOSED);
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
+    CHECK(event.result == VIADUCT_RESULT_OK || event.result == VIADUCT_RESULT_CLOSED);
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
 
     // A function, on the proxy's own thread, that frees it.
     told told = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .config = of(&echo, "", "")};
@@ -274,10 +274,10 @@ static void told_later(void) {
     while (!told.events) pthread_cond_wait(&told.changed, &told.lock);
     pthread_mutex_unlock(&told.lock);
     SAME(1, told.events);
-    GIVES(VIADUCT_OK, told.results[0]);
-    GIVES(VIADUCT_INSIDE_CALLBACK, told.results[1]);
-    GIVES(VIADUCT_OK, told.results[2]);
-    GIVES(VIADUCT_OK, told.results[3]);
+    GIVES(VIADUCT_RESULT_OK, told.results[0]);
+    GIVES(VIADUCT_RESULT_INSIDE_CALLBACK, told.results[1]);
+    GIVES(VIADUCT_RESULT_OK, told.results[2]);
+    GIVES(VIADUCT_RESULT_OK, told.results[3]);
     OK(viaduct_queue_free(queue));
     echo_end(&echo);
 }
@@ -286,18 +286,18 @@ static void misuse(void) {
     echo echo = echo_begin(0);
     viaduct_proxy *proxy = begin(&echo, "");
     char *address;
-    GIVES(VIADUCT_NULL, viaduct_proxy_address(proxy, 0, NULL));
-    GIVES(VIADUCT_NULL, viaduct_proxy_admin_address(proxy, NULL));
-    GIVES(VIADUCT_END, viaduct_proxy_admin_address(proxy, &address));
-    GIVES(VIADUCT_WRONG_HANDLE, viaduct_server_shutdown((viaduct_server *)(void *)proxy));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_address(proxy, 0, NULL));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_proxy_admin_address(proxy, NULL));
+    GIVES(VIADUCT_RESULT_END, viaduct_proxy_admin_address(proxy, &address));
+    GIVES(VIADUCT_RESULT_WRONG_HANDLE, viaduct_server_shutdown((viaduct_server *)(void *)proxy));
     SAYS("expected a viaduct_server, and this is a viaduct_proxy");
-    GIVES(VIADUCT_WRONG_HANDLE, viaduct_proxy_shutdown((viaduct_proxy *)(void *)echo.server));
-    GIVES(VIADUCT_WRONG_HANDLE, viaduct_proxy_free((viaduct_proxy *)(void *)echo.server));
+    GIVES(VIADUCT_RESULT_WRONG_HANDLE, viaduct_proxy_shutdown((viaduct_proxy *)(void *)echo.server));
+    GIVES(VIADUCT_RESULT_WRONG_HANDLE, viaduct_proxy_free((viaduct_proxy *)(void *)echo.server));
     OK(viaduct_proxy_free(proxy));
     const char *build = getenv("VIADUCT_TEST_BUILD");
     if (build && strcmp(build, "debug") == 0) {
-        GIVES(VIADUCT_FREED, viaduct_proxy_free(proxy));
-        GIVES(VIADUCT_FREED, viaduct_proxy_wait(proxy, 0));
+        GIVES(VIADUCT_RESULT_FREED, viaduct_proxy_free(proxy));
+        GIVES(VIADUCT_RESULT_FREED, viaduct_proxy_wait(proxy, 0));
         SAYS("the viaduct_proxy has been freed");
     }
     echo_end(&echo);
@@ -316,17 +316,17 @@ static int in_child(const echo *echo, viaduct_proxy *proxy) {
     char *address;
     viaduct_completion none = {NULL, NULL, NULL};
     config config = of(echo, "", "[drain]\nnotice = 0");
-    if (viaduct_proxy_address(proxy, 0, &address) != VIADUCT_FORKED) return 1;
-    if (viaduct_proxy_reload(proxy, config.text) != VIADUCT_FORKED) return 2;
-    if (viaduct_proxy_shutdown(proxy) != VIADUCT_FORKED) return 3;
-    if (viaduct_proxy_wait(proxy, -1) != VIADUCT_FORKED) return 4;
-    if (viaduct_proxy_wait_start(proxy, none) != VIADUCT_FORKED) return 5;
-    if (viaduct_proxy_free(proxy) != VIADUCT_OK) return 6;
+    if (viaduct_proxy_address(proxy, 0, &address) != VIADUCT_RESULT_FORKED) return 1;
+    if (viaduct_proxy_reload(proxy, config.text) != VIADUCT_RESULT_FORKED) return 2;
+    if (viaduct_proxy_shutdown(proxy) != VIADUCT_RESULT_FORKED) return 3;
+    if (viaduct_proxy_wait(proxy, -1) != VIADUCT_RESULT_FORKED) return 4;
+    if (viaduct_proxy_wait_start(proxy, none) != VIADUCT_RESULT_FORKED) return 5;
+    if (viaduct_proxy_free(proxy) != VIADUCT_RESULT_OK) return 6;
     // A new one works.
     viaduct_proxy *own;
-    if (viaduct_proxy_start(config.text, &own) != VIADUCT_OK) return 7;
-    if (viaduct_proxy_shutdown(own) != VIADUCT_OK || viaduct_proxy_wait(own, PATIENCE) != VIADUCT_OK) return 8;
-    return viaduct_proxy_free(own) == VIADUCT_OK ? 0 : 9;
+    if (viaduct_proxy_start(config.text, &own) != VIADUCT_RESULT_OK) return 7;
+    if (viaduct_proxy_shutdown(own) != VIADUCT_RESULT_OK || viaduct_proxy_wait(own, PATIENCE) != VIADUCT_RESULT_OK) return 8;
+    return viaduct_proxy_free(own) == VIADUCT_RESULT_OK ? 0 : 9;
 }
 
 static void forked(void) {

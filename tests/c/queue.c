@@ -29,7 +29,7 @@ static void unary(void) {
     OK(viaduct_queue_new(&queue));
     OK(viaduct_channel_unary_start(echo.channel, UNARY, text("x"), &patient, to(queue, 7), NULL));
     viaduct_event event = next(queue, VIADUCT_EVENT_RESPONSE, 7);
-    GIVES(VIADUCT_OK, event.result);
+    GIVES(VIADUCT_RESULT_OK, event.result);
     BYTES("x", event.message);
     SAME(VIADUCT_CODE_OK, viaduct_status_code(event.status));
     OK(viaduct_event_clear(&event));
@@ -37,7 +37,7 @@ static void unary(void) {
 
     OK(viaduct_channel_unary_start(echo.channel, FAIL, text("x"), &patient, to(queue, 8), NULL));
     event = next(queue, VIADUCT_EVENT_RESPONSE, 8);
-    GIVES(VIADUCT_FAILED, event.result);
+    GIVES(VIADUCT_RESULT_FAILED, event.result);
     SAME(VIADUCT_CODE_NOT_FOUND, viaduct_status_code(event.status));
     SAME(0, event.message.length);
     OK(viaduct_event_clear(&event));
@@ -50,8 +50,8 @@ static void unary(void) {
     OK(viaduct_event_clear(&event));
     BYTES("stays", stays);
     OK(viaduct_buffer_free(&stays));
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 10, &event));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 10, &event));
     OK(viaduct_queue_free(queue));
     echo_end(&echo);
 }
@@ -85,13 +85,13 @@ static void streams(void) {
     viaduct_call *call;
     OK(viaduct_channel_call(echo.channel, CHAT, NULL, &patient, &call));
     OK(viaduct_call_wait_headers_start(call, to(queue, 1)));
-    GIVES(VIADUCT_BUSY, viaduct_call_read_start(call, to(queue, 2)));
+    GIVES(VIADUCT_RESULT_BUSY, viaduct_call_read_start(call, to(queue, 2)));
     OK(viaduct_call_write_start(call, text("a"), to(queue, 3)));
     int seen = 0;
     for (int n = 0; n < 2; n++) {
         viaduct_event event;
         OK(viaduct_queue_next(queue, PATIENCE, &event));
-        GIVES(VIADUCT_OK, event.result);
+        GIVES(VIADUCT_RESULT_OK, event.result);
         seen |= 1 << event.kind;
         OK(viaduct_event_clear(&event));
     }
@@ -104,12 +104,12 @@ static void streams(void) {
     OK(viaduct_call_half_close(call));
     OK(viaduct_call_read_start(call, to(queue, 5)));
     event = next(queue, VIADUCT_EVENT_READ, 5);
-    GIVES(VIADUCT_END, event.result);
+    GIVES(VIADUCT_RESULT_END, event.result);
     OK(viaduct_call_wait_start(call, to(queue, 6)));
     event = next(queue, VIADUCT_EVENT_ENDED, 6);
     SAME(VIADUCT_CODE_OK, viaduct_status_code(event.status));
     OK(viaduct_event_clear(&event));
-    GIVES(VIADUCT_CLOSED, viaduct_call_write_start(call, text("b"), to(queue, 7)));
+    GIVES(VIADUCT_RESULT_CLOSED, viaduct_call_write_start(call, text("b"), to(queue, 7)));
     OK(viaduct_call_free(call));
 
     OK(viaduct_channel_call(echo.channel, COLLECT, NULL, &patient, &call));
@@ -119,7 +119,7 @@ static void streams(void) {
     BYTES("all", event.message);
     OK(viaduct_event_clear(&event));
     OK(viaduct_call_free(call));
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
     OK(viaduct_queue_free(queue));
     echo_end(&echo);
 }
@@ -140,11 +140,11 @@ static void freed_calls(void) {
     OK(viaduct_call_read_start(call, to(queue, 2)));
     OK(viaduct_call_free(call));
     event = next(queue, VIADUCT_EVENT_READ, 2);
-    GIVES(VIADUCT_FAILED, event.result);
+    GIVES(VIADUCT_RESULT_FAILED, event.result);
     OK(viaduct_channel_wait_for_ready_start(echo.channel, to(queue, 3)));
     event = next(queue, VIADUCT_EVENT_READY, 3);
-    GIVES(VIADUCT_OK, event.result);
-    GIVES(VIADUCT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
+    GIVES(VIADUCT_RESULT_OK, event.result);
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_queue_next(queue, 0, &event));
     OK(viaduct_queue_free(queue));
     echo_end(&echo);
 }
@@ -177,7 +177,7 @@ static void runtime_gone(void) {
     // This is the last that holds the runtime.
     OK(viaduct_channel_free(channel));
     viaduct_event event = next(queue, VIADUCT_EVENT_RESPONSE, 1);
-    CHECK(event.result == VIADUCT_CLOSED || event.result == VIADUCT_FAILED);
+    CHECK(event.result == VIADUCT_RESULT_CLOSED || event.result == VIADUCT_RESULT_FAILED);
     OK(viaduct_event_clear(&event));
     OK(viaduct_queue_free(queue));
     echo_end(&echo);
@@ -186,7 +186,7 @@ static void runtime_gone(void) {
 static void completions(void) {
     echo echo = echo_begin(0);
     viaduct_completion none = {NULL, NULL, NULL};
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_channel_wait_for_ready_start(echo.channel, none));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_channel_wait_for_ready_start(echo.channel, none));
     SAYS("the completion is empty");
     echo_end(&echo);
 }
@@ -238,9 +238,9 @@ static void callback(void) {
     viaduct_completion completion = {NULL, on_response, &told};
     OK(viaduct_channel_unary_start(echo.channel, UNARY, text("x"), &patient, completion, NULL));
     wait_for(&told, 1);
-    GIVES(VIADUCT_OK, told.result);
-    GIVES(VIADUCT_INSIDE_CALLBACK, told.blocking);
-    GIVES(VIADUCT_INSIDE_CALLBACK, told.nested);
+    GIVES(VIADUCT_RESULT_OK, told.result);
+    GIVES(VIADUCT_RESULT_INSIDE_CALLBACK, told.blocking);
+    GIVES(VIADUCT_RESULT_INSIDE_CALLBACK, told.nested);
     BYTES("x", told.kept);
     OK(viaduct_buffer_free(&told.kept));
     echo_end(&echo);
@@ -249,14 +249,14 @@ static void callback(void) {
 // A callback that calls back into its own call: it reads on, and frees the call at the end.
 static void on_read(void *userdata, viaduct_event *event) {
     told *told = userdata;
-    if (event->result == VIADUCT_OK) {
+    if (event->result == VIADUCT_RESULT_OK) {
         viaduct_buffer message;
         // It has nothing, or would have to wait; both are said.
         int result = viaduct_call_read(told->call, -1, &message);
-        if (result == VIADUCT_OK) viaduct_buffer_free(&message);
-        told->nested |= result == VIADUCT_INSIDE_CALLBACK || result == VIADUCT_OK || result == VIADUCT_END ? 0 : 1;
+        if (result == VIADUCT_RESULT_OK) viaduct_buffer_free(&message);
+        told->nested |= result == VIADUCT_RESULT_INSIDE_CALLBACK || result == VIADUCT_RESULT_OK || result == VIADUCT_RESULT_END ? 0 : 1;
         viaduct_completion again = {NULL, on_read, told};
-        if (viaduct_call_read_start(told->call, again) == VIADUCT_OK) return;
+        if (viaduct_call_read_start(told->call, again) == VIADUCT_RESULT_OK) return;
     }
     told->result = event->result;
     viaduct_call_cancel(told->call);
@@ -275,7 +275,7 @@ static void callback_into_its_call(void) {
     OK(viaduct_call_read_start(told.call, completion));
     wait_for(&told, 1);
     SAME(0, told.nested);
-    GIVES(VIADUCT_END, told.result);
+    GIVES(VIADUCT_RESULT_END, told.result);
     echo_end(&echo);
 }
 
@@ -300,7 +300,7 @@ static void runtime_ends_in_callback(void) {
     viaduct_completion completion = {NULL, on_last, &told};
     OK(viaduct_channel_unary_start(told.channel, UNARY, text("x"), &patient, completion, NULL));
     wait_for(&told, 1);
-    GIVES(VIADUCT_OK, told.result);
+    GIVES(VIADUCT_RESULT_OK, told.result);
     echo_end(&echo);
 }
 

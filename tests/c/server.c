@@ -66,15 +66,15 @@ static void what_a_handler_sees(void) {
     OK(viaduct_runtime_new(&runtime));
     OK(viaduct_server_new(runtime, NULL, &server));
     OK(viaduct_server_handle(server, UNARY, VIADUCT_UNARY, look, &seen, finalise));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_handle(server, UNARY, VIADUCT_UNARY, look, &seen, finalise));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_handle(server, "none", VIADUCT_UNARY, look, &seen, finalise));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_handle(server, "/a/b", 4, look, &seen, finalise));
-    GIVES(VIADUCT_NULL, viaduct_server_handle(server, "/a/b", VIADUCT_UNARY, NULL, &seen, finalise));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_handle(server, UNARY, VIADUCT_UNARY, look, &seen, finalise));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_handle(server, "none", VIADUCT_UNARY, look, &seen, finalise));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_handle(server, "/a/b", 4, look, &seen, finalise));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_server_handle(server, "/a/b", VIADUCT_UNARY, NULL, &seen, finalise));
     SAME(0, seen.finalised);
     viaduct_channel *channel = serve(runtime, server);
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_handle(server, "/a/b", VIADUCT_UNARY, look, &seen, finalise));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_start(server));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_listen(server, "http://127.0.0.1:0", NULL, NULL));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_handle(server, "/a/b", VIADUCT_UNARY, look, &seen, finalise));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_start(server));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_listen(server, "http://127.0.0.1:0", NULL, NULL));
     viaduct_call_options options = {.size = sizeof options, .timeout_ms = PATIENCE, .authority = "some.where"};
     viaduct_buffer response;
     OK(viaduct_channel_unary(channel, UNARY, text("x"), &options, &response, NULL));
@@ -85,14 +85,14 @@ static void what_a_handler_sees(void) {
     CHECK(strncmp(seen.peer, "ipv4:127.0.0.1:", 15) == 0);
     TEXT("some.where", seen.authority);
     CHECK(seen.remaining > 0 && seen.remaining <= PATIENCE);
-    GIVES(VIADUCT_WRONG_STATE, seen.refused[0]);
-    GIVES(VIADUCT_WRONG_STATE, seen.refused[1]);
-    GIVES(VIADUCT_WRONG_STATE, seen.refused[2]);
-    GIVES(VIADUCT_INVALID_ARGUMENT, seen.refused[3]);
+    GIVES(VIADUCT_RESULT_WRONG_STATE, seen.refused[0]);
+    GIVES(VIADUCT_RESULT_WRONG_STATE, seen.refused[1]);
+    GIVES(VIADUCT_RESULT_WRONG_STATE, seen.refused[2]);
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, seen.refused[3]);
     SAME(0, seen.refused[4]);
     SAME(0, seen.refused[5]);
     SAME(VIADUCT_UNARY, seen.refused[6]);
-    GIVES(VIADUCT_CLOSED, seen.refused[7]);
+    GIVES(VIADUCT_RESULT_CLOSED, seen.refused[7]);
     pthread_mutex_unlock(&seen.lock);
     OK(viaduct_channel_free(channel));
     OK(viaduct_server_free(server));
@@ -115,9 +115,9 @@ static void shutdown_inside_a_handler(void) {
     OK(viaduct_runtime_new(&runtime));
     OK(viaduct_server_new(runtime, NULL, &seen.server));
     OK(viaduct_server_handle(seen.server, UNARY, VIADUCT_UNARY, stop, &seen, finalise));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_shutdown(seen.server));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_wait(seen.server, 0));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_start(seen.server));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_shutdown(seen.server));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_wait(seen.server, 0));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_start(seen.server));
     SAYS("listens on nothing");
     viaduct_channel *channel = serve(runtime, seen.server);
     echo_expect(channel, "x", "last");
@@ -128,8 +128,8 @@ static void shutdown_inside_a_handler(void) {
     OK(viaduct_queue_next(queue, PATIENCE, &event));
     SAME(VIADUCT_EVENT_DRAINED, event.kind);
     OK(viaduct_server_wait(seen.server, PATIENCE));
-    GIVES(VIADUCT_OK, seen.refused[0]);
-    GIVES(VIADUCT_INSIDE_CALLBACK, seen.refused[1]);
+    GIVES(VIADUCT_RESULT_OK, seen.refused[0]);
+    GIVES(VIADUCT_RESULT_INSIDE_CALLBACK, seen.refused[1]);
     OK(viaduct_queue_free(queue));
     OK(viaduct_channel_free(channel));
     OK(viaduct_server_free(seen.server));
@@ -154,7 +154,7 @@ static void freed_inside_a_handler(void) {
         OK(viaduct_server_handle(seen.server, UNARY, VIADUCT_UNARY, free_it, &seen, NULL));
         viaduct_channel *channel = serve(runtime, seen.server);
         viaduct_buffer response;
-        GIVES(VIADUCT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
+        GIVES(VIADUCT_RESULT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
         OK(viaduct_channel_free(channel));
         OK(viaduct_runtime_free(runtime));
     }
@@ -174,7 +174,7 @@ static void wait_at_the_gate(void *userdata, viaduct_server_call *call) {
     pthread_cond_broadcast(&gate->opened);
     while (!gate->open) pthread_cond_wait(&gate->opened, &gate->lock);
     pthread_mutex_unlock(&gate->lock);
-    if (viaduct_server_call_reply(call, text("through"), NULL) != VIADUCT_OK) abort();
+    if (viaduct_server_call_reply(call, text("through"), NULL) != VIADUCT_RESULT_OK) abort();
     viaduct_server_call_free(call);
 }
 
@@ -202,7 +202,7 @@ static void calls_wait_for_threads(void) {
             pthread_mutex_unlock(&gate.lock);
         }
         OK(viaduct_queue_next(queue, PATIENCE, &event));
-        GIVES(n < 5 ? VIADUCT_FAILED : VIADUCT_OK, event.result);
+        GIVES(n < 5 ? VIADUCT_RESULT_FAILED : VIADUCT_RESULT_OK, event.result);
         if (n < 5) SAME(VIADUCT_CODE_RESOURCE_EXHAUSTED, viaduct_status_code(event.status));
         OK(viaduct_event_clear(&event));
     }
@@ -221,7 +221,7 @@ static void calls_from_a_queue(void) {
     OK(viaduct_queue_new(&queue));
     OK(viaduct_server_new(runtime, NULL, &server));
     OK(viaduct_server_handle_queue(server, CHAT, VIADUCT_BIDI_STREAMING, queue, &server));
-    GIVES(VIADUCT_NULL, viaduct_server_handle_queue(server, "/a/b", VIADUCT_UNARY, NULL, NULL));
+    GIVES(VIADUCT_RESULT_NULL, viaduct_server_handle_queue(server, "/a/b", VIADUCT_UNARY, NULL, NULL));
     viaduct_channel *channel = serve(runtime, server);
     viaduct_call *call;
     viaduct_call_options options = {.size = sizeof options, .timeout_ms = PATIENCE};
@@ -242,13 +242,13 @@ static void calls_from_a_queue(void) {
     BYTES("ping", event.message);
     OK(viaduct_event_clear(&event));
     OK(viaduct_server_call_set_compression(served, VIADUCT_COMPRESSION_GZIP));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_call_set_compression(served, 9));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_call_set_compression(served, 9));
     OK(viaduct_server_call_write_start(served, text("pong"), told));
     OK(viaduct_queue_next(queue, PATIENCE, &event));
     SAME(VIADUCT_EVENT_WRITE, event.kind);
-    GIVES(VIADUCT_OK, event.result);
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_call_send_headers(served, NULL));
-    GIVES(VIADUCT_WRONG_STATE, viaduct_server_call_reply(served, text("x"), NULL));
+    GIVES(VIADUCT_RESULT_OK, event.result);
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_call_send_headers(served, NULL));
+    GIVES(VIADUCT_RESULT_WRONG_STATE, viaduct_server_call_reply(served, text("x"), NULL));
     viaduct_buffer message;
     OK(viaduct_call_read(call, PATIENCE, &message));
     BYTES("pong", message);
@@ -257,10 +257,10 @@ static void calls_from_a_queue(void) {
     OK(viaduct_call_free(call));
     OK(viaduct_queue_next(queue, PATIENCE, &event));
     SAME(VIADUCT_EVENT_OVER, event.kind);
-    GIVES(VIADUCT_CLOSED, event.result);
+    GIVES(VIADUCT_RESULT_CLOSED, event.result);
     SAME(1, viaduct_server_call_is_cancelled(served));
-    GIVES(VIADUCT_CLOSED, viaduct_server_call_write(served, text("x"), PATIENCE));
-    GIVES(VIADUCT_FAILED, viaduct_server_call_read(served, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_CLOSED, viaduct_server_call_write(served, text("x"), PATIENCE));
+    GIVES(VIADUCT_RESULT_FAILED, viaduct_server_call_read(served, PATIENCE, &message));
     OK(viaduct_server_call_free(served));
     OK(viaduct_channel_free(channel));
     OK(viaduct_server_free(server));
@@ -304,16 +304,16 @@ static void addresses(void) {
     viaduct_server *server;
     OK(viaduct_runtime_new(&runtime));
     OK(viaduct_server_new(runtime, NULL, &server));
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_listen(server, "localhost", NULL, NULL));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_listen(server, "localhost", NULL, NULL));
     SAYS("http://host:port");
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_listen(server, "https://127.0.0.1:0", NULL, NULL));
-    GIVES(VIADUCT_SYSTEM, viaduct_server_listen(server, "unix:/nowhere/at/all.sock", NULL, NULL));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_listen(server, "https://127.0.0.1:0", NULL, NULL));
+    GIVES(VIADUCT_RESULT_SYSTEM, viaduct_server_listen(server, "unix:/nowhere/at/all.sock", NULL, NULL));
     OK(viaduct_server_listen(server, "http://127.0.0.1:0", NULL, NULL));
     OK(viaduct_server_free(server));
     viaduct_server_options options = {.size = sizeof options, .threads = 1 << 20};
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_new(runtime, &options, &server));
-    options = (viaduct_server_options){.size = sizeof options + 8};
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_new(runtime, &options, &server));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_new(runtime, &options, &server));
+    options = (viaduct_server_options){.size = 1 << 20};
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_new(runtime, &options, &server));
     OK(viaduct_runtime_free(runtime));
 }
 

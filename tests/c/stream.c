@@ -29,8 +29,8 @@ static void server_streaming(void) {
     viaduct_call *call = begin(&echo, EXPAND, "abc");
     for (int n = 0; n < 3; n++) read_one(call, "abc");
     viaduct_buffer message;
-    GIVES(VIADUCT_END, viaduct_call_read(call, PATIENCE, &message));
-    GIVES(VIADUCT_END, viaduct_call_read(call, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_END, viaduct_call_read(call, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_END, viaduct_call_read(call, PATIENCE, &message));
     ends(call, VIADUCT_CODE_OK);
     echo_end(&echo);
 }
@@ -43,7 +43,7 @@ static void client_streaming(void) {
     OK(viaduct_call_write(call, text("cd"), -1));
     OK(viaduct_call_half_close(call));
     OK(viaduct_call_half_close(call));
-    GIVES(VIADUCT_CLOSED, viaduct_call_write(call, text("e"), PATIENCE));
+    GIVES(VIADUCT_RESULT_CLOSED, viaduct_call_write(call, text("e"), PATIENCE));
     viaduct_buffer response;
     OK(viaduct_call_response(call, &response, NULL));
     BYTES("abcd", response);
@@ -62,10 +62,10 @@ static void chat(void) {
         read_one(call, line);
     }
     viaduct_buffer message;
-    GIVES(VIADUCT_TIMEOUT, viaduct_call_read(call, 0, &message));
-    GIVES(VIADUCT_TIMEOUT, viaduct_call_read(call, 10, &message));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_call_read(call, 0, &message));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_call_read(call, 10, &message));
     OK(viaduct_call_half_close(call));
-    GIVES(VIADUCT_END, viaduct_call_read(call, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_END, viaduct_call_read(call, PATIENCE, &message));
     ends(call, VIADUCT_CODE_OK);
     echo_end(&echo);
 }
@@ -76,7 +76,7 @@ static void waiting_keeps_messages(void) {
     viaduct_call *call = begin(&echo, CHAT, NULL);
     OK(viaduct_call_write(call, text("kept"), PATIENCE));
     viaduct_status *status;
-    GIVES(VIADUCT_TIMEOUT, viaduct_call_wait(call, 50, &status));
+    GIVES(VIADUCT_RESULT_TIMEOUT, viaduct_call_wait(call, 50, &status));
     read_one(call, "kept");
     OK(viaduct_call_write(call, text("and this"), PATIENCE));
     OK(viaduct_call_half_close(call));
@@ -94,9 +94,9 @@ static void cancel(void) {
     OK(viaduct_call_cancel(call));
     OK(viaduct_call_cancel(call));
     viaduct_buffer message;
-    GIVES(VIADUCT_FAILED, viaduct_call_read(call, PATIENCE, &message));
+    GIVES(VIADUCT_RESULT_FAILED, viaduct_call_read(call, PATIENCE, &message));
     SAYS("CANCELLED");
-    GIVES(VIADUCT_CLOSED, viaduct_call_write(call, text("x"), PATIENCE));
+    GIVES(VIADUCT_RESULT_CLOSED, viaduct_call_write(call, text("x"), PATIENCE));
     ends(call, VIADUCT_CODE_CANCELLED);
     echo_end(&echo);
 }
@@ -108,10 +108,10 @@ static void full_window(void) {
     size_t size = 1 << 20;
     uint8_t *data = calloc(1, size);
     CHECK(data);
-    viaduct_result result = VIADUCT_OK;
-    for (int n = 0; n < 64 && result == VIADUCT_OK; n++)
+    viaduct_result result = VIADUCT_RESULT_OK;
+    for (int n = 0; n < 64 && result == VIADUCT_RESULT_OK; n++)
         result = viaduct_call_write(call, (viaduct_bytes){data, size}, 100);
-    GIVES(VIADUCT_TIMEOUT, result);
+    GIVES(VIADUCT_RESULT_TIMEOUT, result);
     free(data);
     OK(viaduct_call_free(call));
     echo_end(&echo);

@@ -27,7 +27,7 @@ static void *call_unary(void *given) {
         char text[32];
         snprintf(text, sizeof text, "%d of %d", n, own->number);
         viaduct_buffer response;
-        if (viaduct_channel_unary(own->echo->channel, UNARY, viaduct_text(text), NULL, &response, NULL) != VIADUCT_OK) {
+        if (viaduct_channel_unary(own->echo->channel, UNARY, viaduct_text(text), NULL, &response, NULL) != VIADUCT_RESULT_OK) {
             own->wrong++;
             continue;
         }
@@ -58,14 +58,14 @@ static void *start_and_take(void *given) {
     worker *own = given;
     viaduct_completion told = {own->queue, NULL, own};
     for (int n = calls_of_each(); n > 0; n--) {
-        if (viaduct_channel_unary_start(own->echo->channel, UNARY, viaduct_text("x"), NULL, told, NULL) != VIADUCT_OK)
+        if (viaduct_channel_unary_start(own->echo->channel, UNARY, viaduct_text("x"), NULL, told, NULL) != VIADUCT_RESULT_OK)
             own->wrong++;
         viaduct_event event;
-        if (viaduct_queue_next(own->queue, PATIENCE, &event) != VIADUCT_OK) {
+        if (viaduct_queue_next(own->queue, PATIENCE, &event) != VIADUCT_RESULT_OK) {
             own->wrong++;
             continue;
         }
-        own->wrong += event.result != VIADUCT_OK || event.message.length != 1;
+        own->wrong += event.result != VIADUCT_RESULT_OK || event.message.length != 1;
         viaduct_event_clear(&event);
     }
     return NULL;
@@ -85,8 +85,8 @@ static void one_queue(void) {
 
 // Whoever only asks again keeps the processor from those it waits for, under valgrind for minutes.
 static bool busy(viaduct_result result) {
-    if (result == VIADUCT_BUSY) thrd_sleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    return result == VIADUCT_BUSY;
+    if (result == VIADUCT_RESULT_BUSY) thrd_sleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return result == VIADUCT_RESULT_BUSY;
 }
 
 // One thread writes, one reads, the others get in their way.
@@ -101,9 +101,9 @@ static void *use_one_call(void *given) {
         } else {
             do result = viaduct_call_read(own->call, PATIENCE, &message);
             while (busy(result));
-            if (result == VIADUCT_OK) viaduct_buffer_free(&message);
+            if (result == VIADUCT_RESULT_OK) viaduct_buffer_free(&message);
         }
-        own->wrong += result != VIADUCT_OK;
+        own->wrong += result != VIADUCT_RESULT_OK;
     }
     return NULL;
 }

@@ -34,7 +34,7 @@ static void tls(void) {
     OK(viaduct_server_new(runtime, NULL, &server));
     OK(viaduct_server_handle(server, UNARY, VIADUCT_UNARY, who, NULL, NULL));
     char *target;
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_server_listen(server, "http://127.0.0.1:0", own, NULL));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_server_listen(server, "http://127.0.0.1:0", own, NULL));
     OK(viaduct_server_listen(server, "https://127.0.0.1:0", own, &target));
     OK(viaduct_server_credentials_free(own));
     OK(viaduct_server_start(server));
@@ -57,12 +57,12 @@ static void tls(void) {
     OK(viaduct_credentials_new(text(other), none, none, NULL, &credentials));
     OK(viaduct_channel_new(runtime, target, credentials, &options, &channel));
     viaduct_buffer response;
-    GIVES(VIADUCT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
+    GIVES(VIADUCT_RESULT_FAILED, viaduct_channel_unary(channel, UNARY, text("x"), NULL, &response, NULL));
     SAYS("UNAVAILABLE");
     OK(viaduct_channel_free(channel));
     char plain[128];
     snprintf(plain, sizeof plain, "http%s", target + 5);
-    GIVES(VIADUCT_INVALID_ARGUMENT, viaduct_channel_new(runtime, plain, credentials, &options, &channel));
+    GIVES(VIADUCT_RESULT_INVALID_ARGUMENT, viaduct_channel_new(runtime, plain, credentials, &options, &channel));
     OK(viaduct_credentials_free(credentials));
 
     OK(viaduct_string_free(target));

@@ -27,7 +27,7 @@ static void wrong(int line, const char *what) {
 }
 
 #define CHECK(condition) ((condition) ? (void)0 : wrong(__LINE__, #condition))
-#define OK(call) CHECK((call) == VIADUCT_OK)
+#define OK(call) CHECK((call) == VIADUCT_RESULT_OK)
 
 static message large_request(void) {
     message request = {0};
@@ -55,8 +55,8 @@ static viaduct_status *unary(const char *method, message request, size_t size) {
     viaduct_status *status = NULL;
     viaduct_result result = viaduct_channel_unary(channel, method, bytes_of(&request), &options, &response, &status);
     free(request.data);
-    CHECK(result == VIADUCT_OK || result == VIADUCT_FAILED);
-    CHECK(result == VIADUCT_FAILED || payload_size(response) == size);
+    CHECK(result == VIADUCT_RESULT_OK || result == VIADUCT_RESULT_FAILED);
+    CHECK(result == VIADUCT_RESULT_FAILED || payload_size(response) == size);
     viaduct_buffer_free(&response);
     return status;
 }
@@ -89,7 +89,7 @@ static void read_one(viaduct_call *call, size_t size) {
 static void end(viaduct_call *call, int code, const char *text) {
     viaduct_status *status;
     viaduct_buffer none;
-    CHECK(viaduct_call_read(call, PATIENCE, &none) == (code ? VIADUCT_FAILED : VIADUCT_END));
+    CHECK(viaduct_call_read(call, PATIENCE, &none) == (code ? VIADUCT_RESULT_FAILED : VIADUCT_RESULT_END));
     OK(viaduct_call_wait(call, PATIENCE, &status));
     ends(status, code, text);
     viaduct_call_free(call);
@@ -311,10 +311,10 @@ int main(int argc, char **argv) {
     viaduct_runtime *runtime;
     viaduct_credentials *credentials = NULL;
     viaduct_result made = viaduct_runtime_new(&runtime);
-    if (made == VIADUCT_OK && tls)
+    if (made == VIADUCT_RESULT_OK && tls)
         made = viaduct_credentials_new(viaduct_text(ca), viaduct_text(certificate), viaduct_text(key), NULL, &credentials);
-    if (made == VIADUCT_OK) made = viaduct_channel_new(runtime, target, credentials, NULL, &channel);
-    if (made != VIADUCT_OK) {
+    if (made == VIADUCT_RESULT_OK) made = viaduct_channel_new(runtime, target, credentials, NULL, &channel);
+    if (made != VIADUCT_RESULT_OK) {
         fprintf(stderr, "%s: %s\n", viaduct_result_name(made), viaduct_error_message());
         return 2;
     }

@@ -13,7 +13,7 @@
 static const char initial[] = "x-grpc-test-echo-initial", trailing[] = "x-grpc-test-echo-trailing-bin";
 
 static void must(viaduct_result result) {
-    if (result == VIADUCT_OK) return;
+    if (result == VIADUCT_RESULT_OK) return;
     fprintf(stderr, "%s: %s\n", viaduct_result_name(result), viaduct_error_message());
     exit(2);
 }
@@ -22,7 +22,7 @@ static void must(viaduct_result result) {
 static viaduct_metadata *echoed(viaduct_server_call *call, const char *key) {
     viaduct_bytes value;
     viaduct_metadata *metadata = NULL;
-    if (viaduct_metadata_find(viaduct_server_call_metadata(call), key, 0, &value) == VIADUCT_OK) {
+    if (viaduct_metadata_find(viaduct_server_call_metadata(call), key, 0, &value) == VIADUCT_RESULT_OK) {
         must(viaduct_metadata_new(&metadata));
         must(viaduct_metadata_append(metadata, key, value));
     }
@@ -73,7 +73,7 @@ static int send_outputs(viaduct_server_call *call, viaduct_bytes request) {
         put_payload(&response, 1, (size_t)find(parameters.bytes, 1).value);
         viaduct_result sent = viaduct_server_call_write(call, bytes_of(&response), -1);
         free(response.data);
-        if (sent != VIADUCT_OK) return 0;
+        if (sent != VIADUCT_RESULT_OK) return 0;
     }
     return 1;
 }
@@ -111,11 +111,11 @@ static void streaming_input(void *userdata, viaduct_server_call *call) {
     uint64_t sum = 0;
     viaduct_buffer got;
     viaduct_result result;
-    while ((result = viaduct_server_call_read(call, -1, &got)) == VIADUCT_OK) {
+    while ((result = viaduct_server_call_read(call, -1, &got)) == VIADUCT_RESULT_OK) {
         sum += find(find((viaduct_bytes){got.data, got.length}, 1).bytes, 2).bytes.length;
         viaduct_buffer_free(&got);
     }
-    if (result == VIADUCT_END) {
+    if (result == VIADUCT_RESULT_END) {
         message response = {0};
         put_number(&response, 1, sum);
         reply(call, response);
@@ -128,7 +128,7 @@ static void full_duplex(void *userdata, viaduct_server_call *call) {
     echo_initial(call);
     viaduct_buffer got;
     int over = 0;
-    while (!over && viaduct_server_call_read(call, -1, &got) == VIADUCT_OK) {
+    while (!over && viaduct_server_call_read(call, -1, &got) == VIADUCT_RESULT_OK) {
         viaduct_bytes request = {got.data, got.length};
         over = echo_status(call, request) || !send_outputs(call, request);
         viaduct_buffer_free(&got);
