@@ -517,8 +517,8 @@ enum viaduct_result viaduct_string_free(char *string);
 // for `callback` ends it. After it has returned, the function that was set before is not called any
 // more.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK inside
-// the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK
+// inside the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
 // Rust's `tracing`.
 enum viaduct_result viaduct_log_set(int32_t level,
                                     viaduct_log_callback callback,
@@ -540,7 +540,8 @@ enum viaduct_result viaduct_metadata_free(struct viaduct_metadata *metadata);
 // is none of the protocol's. The value is any bytes where the key ends in "-bin", and printable ASCII
 // otherwise.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+// VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_metadata_append(struct viaduct_metadata *metadata,
                                             const char *key,
                                             struct viaduct_bytes value);
@@ -560,7 +561,8 @@ enum viaduct_result viaduct_metadata_entry(const struct viaduct_metadata *metada
 // The value number `nth` (from 0 on) of a key. It belongs to the metadata, as in
 // `viaduct_metadata_entry`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not so many.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not
+// so many.
 enum viaduct_result viaduct_metadata_find(const struct viaduct_metadata *metadata,
                                           const char *key,
                                           size_t nth,
@@ -574,8 +576,8 @@ const char *viaduct_code_name(int32_t code);
 // Makes a status, to answer a call with. `message` may be NULL, and is copied. The caller frees it
 // with `viaduct_status_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where `code` is no
-// `viaduct_code`.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where
+// `code` is no `viaduct_code`.
 enum viaduct_result viaduct_status_new(int32_t code_number,
                                        const char *message,
                                        struct viaduct_status **status);
@@ -597,8 +599,8 @@ const struct viaduct_metadata *viaduct_status_trailers(const struct viaduct_stat
 // Adds a detail: a serialized message and the URL of its type, "type.googleapis.com/google.rpc.BadRequest"
 // and the like. Both are copied. Not after the details have been read.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where
-// the details have been read.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or
+// VIADUCT_RESULT_INVALID_ARGUMENT where the details have been read.
 enum viaduct_result viaduct_status_add_detail(struct viaduct_status *status,
                                               const char *type_url,
                                               struct viaduct_bytes value);
@@ -623,8 +625,8 @@ enum viaduct_result viaduct_status_detail(const struct viaduct_status *status,
 // certificate; NULL: it does not. The caller frees them with `viaduct_credentials_free`, at any time
 // after the channels are made.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT
-// where a text holds no certificate or key, or they do not fit together.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or
+// VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no certificate or key, or they do not fit together.
 enum viaduct_result viaduct_credentials_new(struct viaduct_bytes ca,
                                             struct viaduct_bytes certificate,
                                             struct viaduct_bytes key,
@@ -643,8 +645,8 @@ enum viaduct_result viaduct_credentials_free(struct viaduct_credentials *credent
 // a `viaduct_choice`, says what becomes of clients that show none; by default they are refused. The
 // caller frees them with `viaduct_server_credentials_free`, at any time after listening.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no
-// certificate or key, or they do not fit together.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a
+// text holds no certificate or key, or they do not fit together.
 enum viaduct_result viaduct_server_credentials_new(struct viaduct_bytes certificate,
                                                    struct viaduct_bytes key,
                                                    struct viaduct_bytes client_ca,
@@ -658,7 +660,8 @@ enum viaduct_result viaduct_server_credentials_free(struct viaduct_server_creden
 
 // Starts a runtime. The caller frees it with `viaduct_runtime_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or descriptor.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or
+// descriptor.
 enum viaduct_result viaduct_runtime_new(struct viaduct_runtime **runtime);
 
 // Frees a runtime. NULL is fine. It goes on as long as there are channels, calls or servers of it;
@@ -689,8 +692,8 @@ int32_t viaduct_queue_fd(struct viaduct_queue *queue);
 // Takes the next event: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 // where it is 0. The caller owns what is in the event, see `viaduct_event`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it would have to
-// wait inside a callback.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it
+// would have to wait inside a callback.
 enum viaduct_result viaduct_queue_next(struct viaduct_queue *queue,
                                        int64_t timeout_ms,
                                        struct viaduct_event *event);
@@ -707,8 +710,8 @@ enum viaduct_result viaduct_event_clear(struct viaduct_event *event);
 // NULL: then "https", "dns", "ipv4" and "ipv6" trust the system's roots, and the others are plaintext.
 // `channel_options` may be NULL.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the target is
-// none, or target, credentials and options do not go together.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the
+// target is none, or target, credentials and options do not go together.
 enum viaduct_result viaduct_channel_new(struct viaduct_runtime *runtime,
                                         const char *target,
                                         const struct viaduct_credentials *credentials,
@@ -735,8 +738,8 @@ enum viaduct_connectivity viaduct_channel_state(struct viaduct_channel *channel,
 // Connects, and waits until a connection stands, however many attempts it takes: up to `timeout_ms`,
 // for ever where that is negative.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_FAILED where
-// the channel was closed.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or
+// VIADUCT_RESULT_FAILED where the channel was closed.
 enum viaduct_result viaduct_channel_wait_for_ready(struct viaduct_channel *channel,
                                                    int64_t timeout_ms);
 
@@ -754,8 +757,8 @@ enum viaduct_result viaduct_channel_wait_for_ready_start(struct viaduct_channel 
 // gets how the call ended where the result is VIADUCT_RESULT_OK or VIADUCT_RESULT_FAILED; the caller frees it with
 // `viaduct_status_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8,
-// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL,
+// VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_channel_unary(struct viaduct_channel *channel,
                                           const char *method,
                                           struct viaduct_bytes request,
@@ -768,7 +771,8 @@ enum viaduct_result viaduct_channel_unary(struct viaduct_channel *channel,
 // `call`, which may be NULL, gets the call, to cancel it or to read its headers; the caller frees it with
 // `viaduct_call_free`, which cancels the call where it still runs.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+// VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_channel_unary_start(struct viaduct_channel *channel,
                                                 const char *method,
                                                 struct viaduct_bytes request,
@@ -782,7 +786,8 @@ enum viaduct_result viaduct_channel_unary_start(struct viaduct_channel *channel,
 // with `viaduct_call_write`. `method` and `call_options` are as in `viaduct_channel_unary`. This does not
 // wait: what goes wrong is the call's status.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+// VIADUCT_RESULT_INVALID_ARGUMENT.
 enum viaduct_result viaduct_channel_call(struct viaduct_channel *channel,
                                          const char *method,
                                          const struct viaduct_bytes *request,
@@ -802,8 +807,8 @@ enum viaduct_result viaduct_call_cancel(struct viaduct_call *call);
 // Sends a message, which is copied. Waits while the server takes none: up to `timeout_ms`, for ever
 // where that is negative; after VIADUCT_RESULT_TIMEOUT the message has not been sent.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
-// VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL,
+// VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_write(struct viaduct_call *call,
                                        struct viaduct_bytes message,
                                        int64_t timeout_ms);
@@ -824,9 +829,9 @@ enum viaduct_result viaduct_call_half_close(struct viaduct_call *call);
 // Takes the next message: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 // where it is 0. The caller frees it with `viaduct_buffer_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has ended with
-// another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
-// VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has
+// ended with another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY,
+// VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_read(struct viaduct_call *call,
                                       int64_t timeout_ms,
                                       struct viaduct_buffer *message);
@@ -841,8 +846,8 @@ enum viaduct_result viaduct_call_read_start(struct viaduct_call *call,
 // limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
 // frees both.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
-// VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL
+// or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_response(struct viaduct_call *call,
                                           struct viaduct_buffer *response,
                                           struct viaduct_status **status);
@@ -856,7 +861,8 @@ enum viaduct_result viaduct_call_response_start(struct viaduct_call *call,
 // Waits until the server has sent its headers, or the call has ended without: up to `timeout_ms`, for
 // ever where that is negative. `viaduct_call_headers` has them then.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+// VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_call_wait_headers(struct viaduct_call *call,
                                               int64_t timeout_ms);
 
@@ -886,8 +892,8 @@ enum viaduct_result viaduct_call_wait(struct viaduct_call *call,
 enum viaduct_result viaduct_call_wait_start(struct viaduct_call *call,
                                             struct viaduct_completion completion);
 
-// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the call. NULL while there is no
-// connection, or where this is no call.
+// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the
+// call. NULL while there is no connection, or where this is no call.
 const char *viaduct_call_peer(const struct viaduct_call *call);
 
 // Makes a server. The caller frees it with `viaduct_server_free`. `server_options` may be NULL.
@@ -905,8 +911,8 @@ enum viaduct_result viaduct_server_new(struct viaduct_runtime *runtime,
 // run at once. `finaliser`, which may be NULL, gets `userdata` when no call will any more, at the latest
 // soon after `viaduct_server_free`; not where this function gives an error.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path that is none or
-// is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path
+// that is none or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 enum viaduct_result viaduct_server_handle(struct viaduct_server *server,
                                           const char *path,
                                           int32_t kind,
@@ -930,9 +936,9 @@ enum viaduct_result viaduct_server_handle_queue(struct viaduct_server *server,
 // `target`, which may be NULL, gets where clients find the server, with the port that was taken; the caller
 // frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an address that is none
-// or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE
-// after the start.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an
+// address that is none or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
+// VIADUCT_RESULT_WRONG_STATE after the start.
 enum viaduct_result viaduct_server_listen(struct viaduct_server *server,
                                           const char *address,
                                           const struct viaduct_server_credentials *credentials,
@@ -940,8 +946,8 @@ enum viaduct_result viaduct_server_listen(struct viaduct_server *server,
 
 // Begins to serve.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_RESULT_SYSTEM
-// where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing,
+// VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
 enum viaduct_result viaduct_server_start(struct viaduct_server *server);
 
 // Stops accepting and tells clients to go away. Running calls go on, for as long as the options allow.
@@ -954,8 +960,8 @@ enum viaduct_result viaduct_server_shutdown(struct viaduct_server *server);
 // sockets are closed. Up to `timeout_ms`, for ever where that is negative. A handler that waits for this
 // waits for itself.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not started, or
-// VIADUCT_RESULT_INSIDE_CALLBACK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not
+// started, or VIADUCT_RESULT_INSIDE_CALLBACK.
 enum viaduct_result viaduct_server_wait(struct viaduct_server *server,
                                         int64_t timeout_ms);
 
@@ -1019,38 +1025,41 @@ enum viaduct_result viaduct_server_call_set_compression(struct viaduct_server_ca
 
 // Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, or VIADUCT_RESULT_WRONG_STATE where they were sent already.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_WRONG_STATE where they were sent
+// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client takes: nothing is sent then.
 enum viaduct_result viaduct_server_call_send_headers(struct viaduct_server_call *call,
                                                      const struct viaduct_metadata *metadata);
 
 // Takes the next message of a method that streams its requests: waits for it up to `timeout_ms`, for ever
 // where that is negative, not at all where it is 0. The caller frees it with `viaduct_buffer_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over, VIADUCT_RESULT_TIMEOUT,
-// VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one request.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over,
+// VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or
+// VIADUCT_RESULT_WRONG_STATE where there is one request.
 enum viaduct_result viaduct_server_call_read(struct viaduct_server_call *call,
                                              int64_t timeout_ms,
                                              struct viaduct_buffer *message);
 
 // Starts `viaduct_server_call_read`. The event is VIADUCT_EVENT_READ.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or
+// VIADUCT_RESULT_WRONG_STATE.
 enum viaduct_result viaduct_server_call_read_start(struct viaduct_server_call *call,
                                                    struct viaduct_completion completion);
 
 // Sends a message of a method that streams its responses; it is copied. Waits while the client takes none:
 // up to `timeout_ms`, for ever where that is negative; after VIADUCT_RESULT_TIMEOUT it has not been sent.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
-// VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL,
+// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
 enum viaduct_result viaduct_server_call_write(struct viaduct_server_call *call,
                                               struct viaduct_bytes message,
                                               int64_t timeout_ms);
 
 // Starts `viaduct_server_call_write`. The event is VIADUCT_EVENT_WRITE.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or
-// VIADUCT_RESULT_WRONG_STATE.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
+// VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
 enum viaduct_result viaduct_server_call_write_start(struct viaduct_server_call *call,
                                                     struct viaduct_bytes message,
                                                     struct viaduct_completion completion);
@@ -1058,8 +1067,8 @@ enum viaduct_result viaduct_server_call_write_start(struct viaduct_server_call *
 // Answers a unary or client-streaming method: one message, OK, and `trailers`, which may be NULL. The
 // message is copied. It does not wait.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was answered
-// RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was
+// answered RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
 enum viaduct_result viaduct_server_call_reply(struct viaduct_server_call *call,
                                               struct viaduct_bytes message,
                                               const struct viaduct_metadata *trailers);
@@ -1067,8 +1076,8 @@ enum viaduct_result viaduct_server_call_reply(struct viaduct_server_call *call,
 // Ends a call with a status and `trailers`. Both may be NULL: then it is OK, and there are none. It does
 // not wait; a message that is being written is not sent.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without the one response
-// that the method has.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without
+// the one response that the method has.
 enum viaduct_result viaduct_server_call_finish(struct viaduct_server_call *call,
                                                const struct viaduct_status *status,
                                                const struct viaduct_metadata *trailers);
@@ -1076,14 +1085,14 @@ enum viaduct_result viaduct_server_call_finish(struct viaduct_server_call *call,
 // Ends a call with an error: a `viaduct_code` that is not OK, and a message, which may be NULL and is
 // copied. It does not wait.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a code
-// that is none or OK.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or
+// VIADUCT_RESULT_INVALID_ARGUMENT for a code that is none or OK.
 enum viaduct_result viaduct_server_call_fail(struct viaduct_server_call *call,
                                              int32_t code_number,
                                              const char *message);
 
-// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed, VIADUCT_RESULT_OK
-// where it was answered. The event is VIADUCT_EVENT_OVER.
+// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed,
+// VIADUCT_RESULT_OK where it was answered. The event is VIADUCT_EVENT_OVER.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *call,
@@ -1095,9 +1104,9 @@ enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *c
 // working directory of the process. `explanation`, which may be NULL, gets the meaning in words, with what
 // looks like a mistake; the caller frees the string with `viaduct_string_free`.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a configuration that
-// cannot be used: the message has a line for everything that is wrong in it, such as "config:3: unknown key
-// "adress" in [[listen]]; did you mean "address"?".
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a
+// configuration that cannot be used: the message has a line for everything that is wrong in it, such as "config:3:
+// unknown key "adress" in [[listen]]; did you mean "address"?".
 enum viaduct_result viaduct_proxy_check(const char *config,
                                         char **explanation);
 

@@ -259,8 +259,8 @@ pub extern "C" fn viaduct_call_cancel(call: *mut viaduct_call) -> viaduct_result
 /// Sends a message, which is copied. Waits while the server takes none: up to `timeout_ms`, for ever
 /// where that is negative; after VIADUCT_RESULT_TIMEOUT the message has not been sent.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG or
-/// VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL,
+/// VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_write(
     call: *mut viaduct_call,
@@ -336,9 +336,9 @@ pub extern "C" fn viaduct_call_half_close(call: *mut viaduct_call) -> viaduct_re
 /// Takes the next message: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 /// where it is 0. The caller frees it with `viaduct_buffer_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has ended with
-/// another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
-/// VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END where the call has ended with OK, VIADUCT_RESULT_FAILED where it has
+/// ended with another status (`viaduct_call_wait` has it), VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY,
+/// VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_read(
     call: *mut viaduct_call,
@@ -385,8 +385,8 @@ pub extern "C" fn viaduct_call_read_start(
 /// limited by the call's deadline. `response` and `status` are as in `viaduct_channel_unary`; the caller
 /// frees both.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
-/// VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL
+/// or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_response(
     call: *mut viaduct_call,
@@ -430,7 +430,8 @@ pub extern "C" fn viaduct_call_response_start(
 /// Waits until the server has sent its headers, or the call has ended without: up to `timeout_ms`, for
 /// ever where that is negative. `viaduct_call_headers` has them then.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL or
+/// VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_wait_headers(call: *mut viaduct_call, timeout_ms: i64) -> viaduct_result {
     with(call, |call| {
@@ -525,8 +526,8 @@ pub extern "C" fn viaduct_call_wait_start(
     })
 }
 
-/// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the call. NULL while there is no
-/// connection, or where this is no call.
+/// The server's address as gRPC names it: "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051" or "unix:/path". It belongs to the
+/// call. NULL while there is no connection, or where this is no call.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_call_peer(call: *const viaduct_call) -> *const c_char {
     read(call, std::ptr::null(), |call| match call.inner.call.connected_peer() {

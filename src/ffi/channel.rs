@@ -96,8 +96,8 @@ pub(super) fn framed(
 /// NULL: then "https", "dns", "ipv4" and "ipv6" trust the system's roots, and the others are plaintext.
 /// `channel_options` may be NULL.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the target is
-/// none, or target, credentials and options do not go together.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the
+/// target is none, or target, credentials and options do not go together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_new(
     runtime: *mut viaduct_runtime,
@@ -166,8 +166,8 @@ pub extern "C" fn viaduct_channel_state(channel: *mut viaduct_channel, connect: 
 /// Connects, and waits until a connection stands, however many attempts it takes: up to `timeout_ms`,
 /// for ever where that is negative.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_FAILED where
-/// the channel was closed.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_INSIDE_CALLBACK, or
+/// VIADUCT_RESULT_FAILED where the channel was closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_wait_for_ready(
     channel: *mut viaduct_channel,
@@ -207,8 +207,8 @@ pub extern "C" fn viaduct_channel_wait_for_ready_start(
 /// gets how the call ended where the result is VIADUCT_RESULT_OK or VIADUCT_RESULT_FAILED; the caller frees it with
 /// `viaduct_status_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8,
-/// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_FAILED where the status is not OK, VIADUCT_RESULT_NULL,
+/// VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_unary(
     channel: *mut viaduct_channel,
@@ -235,7 +235,8 @@ pub extern "C" fn viaduct_channel_unary(
 /// `call`, which may be NULL, gets the call, to cancel it or to read its headers; the caller frees it with
 /// `viaduct_call_free`, which cancels the call where it still runs.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+/// VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_unary_start(
     channel: *mut viaduct_channel,
@@ -273,7 +274,8 @@ pub extern "C" fn viaduct_channel_unary_start(
 /// with `viaduct_call_write`. `method` and `call_options` are as in `viaduct_channel_unary`. This does not
 /// wait: what goes wrong is the call's status.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+/// VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_call(
     channel: *mut viaduct_channel,

@@ -30,8 +30,8 @@ impl Object for viaduct_server_credentials {
 /// certificate; NULL: it does not. The caller frees them with `viaduct_credentials_free`, at any time
 /// after the channels are made.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT
-/// where a text holds no certificate or key, or they do not fit together.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or
+/// VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no certificate or key, or they do not fit together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_credentials_new(
     ca: viaduct_bytes,
@@ -67,8 +67,8 @@ pub extern "C" fn viaduct_credentials_free(credentials: *mut viaduct_credentials
 /// a `viaduct_choice`, says what becomes of clients that show none; by default they are refused. The
 /// caller frees them with `viaduct_server_credentials_free`, at any time after listening.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a text holds no
-/// certificate or key, or they do not fit together.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where a
+/// text holds no certificate or key, or they do not fit together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_credentials_new(
     certificate: viaduct_bytes,

@@ -81,7 +81,8 @@ pub extern "C" fn viaduct_metadata_free(metadata: *mut viaduct_metadata) -> viad
 /// is none of the protocol's. The value is any bytes where the key ends in "-bin", and printable ASCII
 /// otherwise.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or VIADUCT_RESULT_INVALID_ARGUMENT.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG or
+/// VIADUCT_RESULT_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_append(
     metadata: *mut viaduct_metadata,
@@ -135,7 +136,8 @@ pub extern "C" fn viaduct_metadata_entry(
 /// The value number `nth` (from 0 on) of a key. It belongs to the metadata, as in
 /// `viaduct_metadata_entry`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not so many.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_END where the key has not
+/// so many.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_metadata_find(
     metadata: *const viaduct_metadata,

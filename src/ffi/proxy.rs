@@ -57,9 +57,9 @@ fn read(config: *const c_char) -> Result<Settings, Error> {
 /// working directory of the process. `explanation`, which may be NULL, gets the meaning in words, with what
 /// looks like a mistake; the caller frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a configuration that
-/// cannot be used: the message has a line for everything that is wrong in it, such as "config:3: unknown key
-/// "adress" in [[listen]]; did you mean "address"?".
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a
+/// configuration that cannot be used: the message has a line for everything that is wrong in it, such as "config:3:
+/// unknown key "adress" in [[listen]]; did you mean "address"?".
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_check(
     config: *const c_char,

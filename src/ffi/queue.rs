@@ -154,8 +154,8 @@ pub extern "C" fn viaduct_queue_fd(queue: *mut viaduct_queue) -> i32 {
 /// Takes the next event: waits for it up to `timeout_ms`, for ever where that is negative, not at all
 /// where it is 0. The caller owns what is in the event, see `viaduct_event`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it would have to
-/// wait inside a callback.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, or VIADUCT_RESULT_INSIDE_CALLBACK where it
+/// would have to wait inside a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_queue_next(
     queue: *mut viaduct_queue,

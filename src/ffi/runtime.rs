@@ -108,7 +108,8 @@ impl Drop for Runtime {
 
 /// Starts a runtime. The caller frees it with `viaduct_runtime_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or descriptor.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_SYSTEM where the system gives no thread or
+/// descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_runtime_new(runtime: *mut *mut viaduct_runtime) -> viaduct_result {
     zero(runtime);

@@ -204,8 +204,8 @@ pub extern "C" fn viaduct_server_new(
 /// run at once. `finaliser`, which may be NULL, gets `userdata` when no call will any more, at the latest
 /// soon after `viaduct_server_free`; not where this function gives an error.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path that is none or
-/// is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path
+/// that is none or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_handle(
     server: *mut viaduct_server,
@@ -247,9 +247,9 @@ pub extern "C" fn viaduct_server_handle_queue(
 /// `target`, which may be NULL, gets where clients find the server, with the port that was taken; the caller
 /// frees the string with `viaduct_string_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an address that is none
-/// or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE
-/// after the start.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an
+/// address that is none or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
+/// VIADUCT_RESULT_WRONG_STATE after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_listen(
     server: *mut viaduct_server,
@@ -277,8 +277,8 @@ pub extern "C" fn viaduct_server_listen(
 
 /// Begins to serve.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing, VIADUCT_RESULT_SYSTEM
-/// where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT where it listens on nothing,
+/// VIADUCT_RESULT_SYSTEM where the system refuses, or VIADUCT_RESULT_WRONG_STATE where it was started before.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_start(server: *mut viaduct_server) -> viaduct_result {
     with(server, |server| {
@@ -327,8 +327,8 @@ pub extern "C" fn viaduct_server_shutdown(server: *mut viaduct_server) -> viaduc
 /// sockets are closed. Up to `timeout_ms`, for ever where that is negative. A handler that waits for this
 /// waits for itself.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not started, or
-/// VIADUCT_RESULT_INSIDE_CALLBACK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_WRONG_STATE where it was not
+/// started, or VIADUCT_RESULT_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_wait(server: *mut viaduct_server, timeout_ms: i64) -> viaduct_result {
     with(server, |server| {

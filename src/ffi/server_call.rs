@@ -311,7 +311,8 @@ pub extern "C" fn viaduct_server_call_set_compression(
 
 /// Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, or VIADUCT_RESULT_WRONG_STATE where they were sent already.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_WRONG_STATE where they were sent
+/// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client takes: nothing is sent then.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_send_headers(
     call: *mut viaduct_server_call,
@@ -329,8 +330,9 @@ pub extern "C" fn viaduct_server_call_send_headers(
 /// Takes the next message of a method that streams its requests: waits for it up to `timeout_ms`, for ever
 /// where that is negative, not at all where it is 0. The caller frees it with `viaduct_buffer_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over, VIADUCT_RESULT_TIMEOUT,
-/// VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one request.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_END after the last, VIADUCT_RESULT_FAILED where the call is over,
+/// VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INSIDE_CALLBACK, or
+/// VIADUCT_RESULT_WRONG_STATE where there is one request.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_read(
     call: *mut viaduct_server_call,
@@ -349,7 +351,8 @@ pub extern "C" fn viaduct_server_call_read(
 
 /// Starts `viaduct_server_call_read`. The event is VIADUCT_EVENT_READ.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT or
+/// VIADUCT_RESULT_WRONG_STATE.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_read_start(
     call: *mut viaduct_server_call,
@@ -376,8 +379,8 @@ pub extern "C" fn viaduct_server_call_read_start(
 /// Sends a message of a method that streams its responses; it is copied. Waits while the client takes none:
 /// up to `timeout_ms`, for ever where that is negative; after VIADUCT_RESULT_TIMEOUT it has not been sent.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
-/// VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_TIMEOUT, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL,
+/// VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INSIDE_CALLBACK, or VIADUCT_RESULT_WRONG_STATE where there is one response.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_write(
     call: *mut viaduct_server_call,
@@ -393,8 +396,8 @@ pub extern "C" fn viaduct_server_call_write(
 
 /// Starts `viaduct_server_call_write`. The event is VIADUCT_EVENT_WRITE.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG, VIADUCT_RESULT_INVALID_ARGUMENT or
-/// VIADUCT_RESULT_WRONG_STATE.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_BUSY, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG,
+/// VIADUCT_RESULT_INVALID_ARGUMENT or VIADUCT_RESULT_WRONG_STATE.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_write_start(
     call: *mut viaduct_server_call,
@@ -418,8 +421,8 @@ pub extern "C" fn viaduct_server_call_write_start(
 /// Answers a unary or client-streaming method: one message, OK, and `trailers`, which may be NULL. The
 /// message is copied. It does not wait.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was answered
-/// RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_TOO_LONG (then the call was
+/// answered RESOURCE_EXHAUSTED), or VIADUCT_RESULT_WRONG_STATE where there are any number of responses.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_reply(
     call: *mut viaduct_server_call,
@@ -441,8 +444,8 @@ pub extern "C" fn viaduct_server_call_reply(
 /// Ends a call with a status and `trailers`. Both may be NULL: then it is OK, and there are none. It does
 /// not wait; a message that is being written is not sent.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without the one response
-/// that the method has.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_WRONG_STATE for OK without
+/// the one response that the method has.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_finish(
     call: *mut viaduct_server_call,
@@ -463,8 +466,8 @@ pub extern "C" fn viaduct_server_call_finish(
 /// Ends a call with an error: a `viaduct_code` that is not OK, and a message, which may be NULL and is
 /// copied. It does not wait.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT for a code
-/// that is none or OK.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or
+/// VIADUCT_RESULT_INVALID_ARGUMENT for a code that is none or OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_fail(
     call: *mut viaduct_server_call,
@@ -482,8 +485,8 @@ pub extern "C" fn viaduct_server_call_fail(
     })
 }
 
-/// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed, VIADUCT_RESULT_OK
-/// where it was answered. The event is VIADUCT_EVENT_OVER.
+/// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed,
+/// VIADUCT_RESULT_OK where it was answered. The event is VIADUCT_EVENT_OVER.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
 #[unsafe(no_mangle)]

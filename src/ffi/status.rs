@@ -158,8 +158,8 @@ pub extern "C" fn viaduct_code_name(code: i32) -> *const c_char {
 /// Makes a status, to answer a call with. `message` may be NULL, and is copied. The caller frees it
 /// with `viaduct_status_free`.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where `code` is no
-/// `viaduct_code`.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where
+/// `code` is no `viaduct_code`.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_new(
     code_number: i32,
@@ -205,8 +205,8 @@ pub extern "C" fn viaduct_status_trailers(status: *const viaduct_status) -> *con
 /// Adds a detail: a serialized message and the URL of its type, "type.googleapis.com/google.rpc.BadRequest"
 /// and the like. Both are copied. Not after the details have been read.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or VIADUCT_RESULT_INVALID_ARGUMENT where
-/// the details have been read.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_TOO_LONG, or
+/// VIADUCT_RESULT_INVALID_ARGUMENT where the details have been read.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_status_add_detail(
     status: *mut viaduct_status,
