@@ -146,6 +146,11 @@ final class Channel
      */
     public function waitForReady(?float $timeout = null): bool {}
 
-    /** Ends the connection and the calls on it (Cancelled). Calls made later end Unavailable. */
+    /**
+     * Ends the connection and the calls on it (Cancelled). Calls made later end Unavailable.
+     *
+     * Where another object shares the connection (see ChannelOptions, persistent), it stays until that one is closed, and
+     * calls that run go on.
+     */
     public function close(): void {}
 }

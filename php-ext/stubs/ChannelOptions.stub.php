@@ -37,6 +37,8 @@ final class ChannelOptions
      *        6.5.2): name, value and 32 bytes for each. Longer: ResourceExhausted, for that call. 1 KiB to 16 MiB
      * @param array<string, string|list<string>>|null $metadata sent with every call. A call's own metadata stands in the
      *        place of what is here under the same key
+     * @param bool $persistent whether channels with the same target, credentials and options share their connections,
+     *        which outlive the objects and, under FPM, the request: see Channel::close(). false: this one has its own
      * @throws InvalidArgumentException where a number is not in its range, a text not legal in a header, or a service
      *         config, a policy or a proxy not understood
      */
@@ -60,5 +62,6 @@ final class ChannelOptions
         ?string $proxy = null,
         int $maxMetadataBytes = 65536,
         ?array $metadata = null,
+        bool $persistent = true,
     ) {}
 }

@@ -281,6 +281,15 @@ impl Channel {
         self.hub().ready(true).await.map(drop)
     }
 
+    /// A channel like this one that is closed.
+    #[must_use]
+    pub fn closed(&self) -> Self {
+        let hub = Hub::new(&self.0.config);
+        hub.close();
+        let hub = Mutex::new(fork::Bound::new(hub));
+        Self(Arc::new(Shared { config: Arc::clone(&self.0.config), hub }))
+    }
+
     /// Ends the connections and the calls on them. Later calls end UNAVAILABLE.
     pub fn close(&self) {
         self.hub().close();

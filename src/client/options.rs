@@ -82,7 +82,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// How a channel behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChannelOptions {
     /// The longest message that is taken, in bytes, after decompression.
     pub max_receive: usize,

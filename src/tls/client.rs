@@ -36,6 +36,13 @@ pub struct ClientTls {
     identity: bool,
 }
 
+/// Whether they trust and prove the same.
+impl PartialEq for ClientTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.server_name == other.server_name
+    }
+}
+
 /// What credentials of equal material share.
 struct Shared {
     config: Arc<ClientConfig>,

@@ -27,6 +27,7 @@ h2 version => %d.%d.%d
 rustls version => %d.%d.%d
 tokio version => %d.%d.%d
 Grpc\Channel connections => 0 open, 0 of them pooled, 0 of these in use
+Viaduct\Channel connections => 0 open, 0 of them pooled, 0 of these in use
 Reactor => not started
 ---
 gRPC support => enabled
@@ -36,4 +37,5 @@ h2 version => %d.%d.%d
 rustls version => %d.%d.%d
 tokio version => %d.%d.%d
 Grpc\Channel connections => 3 open, 2 of them pooled, 1 of these in use
+Viaduct\Channel connections => 0 open, 0 of them pooled, 0 of these in use
 Reactor => driven by the thread that waits; the janitor has woken up %d times and taken over %d times

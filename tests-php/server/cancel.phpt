@@ -99,7 +99,7 @@ foreach ([256, 1] as $concurrency) {
         Viaduct\delay(0);
         $say($server, $lines);
         echo "$method, the client goes away\n";
-        $other = new Channel($server->address);
+        $other = new Channel($server->address, options: new Viaduct\ChannelOptions(persistent: false));
         $call = $other->start("/ca.A/$method", '');
         Viaduct\delay(0);
         $say($server, 1);

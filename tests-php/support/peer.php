@@ -18,7 +18,7 @@ final class Peer
 
     public function channel(mixed ...$options): Viaduct\Channel
     {
-        return new Viaduct\Channel($this->target, options: new Viaduct\ChannelOptions(...$options));
+        return new Viaduct\Channel($this->target, options: new Viaduct\ChannelOptions(...$options + ['persistent' => false]));
     }
 
     public function stop(): void

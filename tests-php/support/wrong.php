@@ -31,7 +31,7 @@ final class Wrong
     /** A channel to it. */
     public function channel(mixed ...$options): Viaduct\Channel
     {
-        return new Viaduct\Channel($this->target(), options: new Viaduct\ChannelOptions(...$options));
+        return new Viaduct\Channel($this->target(), options: new Viaduct\ChannelOptions(...$options + ['persistent' => false]));
     }
 
     /** @return array<string, int> what it has counted: connections, open, streams, resets, pings, … */

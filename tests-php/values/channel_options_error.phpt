@@ -53,7 +53,7 @@ refuse(fn() => new ChannelOptions(compression: Viaduct\StatusCode::Ok));
 refuse(fn() => new ChannelOptions(serviceConfig: []));
 refuse(fn() => new ChannelOptions(retries: null));
 refuse(fn() => new ChannelOptions(nothing: 1));
-refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, '{}', true, 'pick_first', '', 65536, [], 1));
+refuse(fn() => new ChannelOptions(1, 1, 1.0, 1.0, false, 1.0, 1.0, 1.0, 1.0, 'a', 'a', Viaduct\Compression::None, true, '{}', true, 'pick_first', '', 65536, [], false, 1));
 echo "copies\n";
 $options = new ChannelOptions();
 refuseCopies($options);
@@ -104,7 +104,7 @@ TypeError: Viaduct\ChannelOptions::__construct(): Argument #12 ($compression) mu
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #14 ($serviceConfig) must be of type ?string, array given
 TypeError: Viaduct\ChannelOptions::__construct(): Argument #15 ($retries) must be of type bool, null given
 Error: Unknown named parameter $nothing
-ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 19 arguments, 20 given
+ArgumentCountError: Viaduct\ChannelOptions::__construct() expects at most 20 arguments, 21 given
 copies
 Error: Trying to clone an uncloneable object of class Viaduct\ChannelOptions
 Exception: Serialization of 'Viaduct\ChannelOptions' is not allowed

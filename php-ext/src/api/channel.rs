@@ -1,5 +1,6 @@
 //! `Viaduct\Channel`
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use ext_php_rs::args::Arg;
@@ -24,15 +25,23 @@ use super::range::seconds;
 use super::server_stream::ServerStream;
 use super::stream::Stream;
 use super::unary_call::UnaryCall;
+use crate::compat::link::{Link, Namespace};
+use crate::compat::pool;
 use crate::errors::{self, Thrown};
 use crate::message::{Decoder, payload};
 use crate::scheduler::{self, Scheduler, wait};
 use crate::zend::call::{Call, Instance, handler};
 use crate::zend::class::{Class, Methods, rust_class};
 
-/// A connection to a service. In a forked child the core makes one anew.
+/// A connection to a service, alone or with others. In a forked child the core makes one anew.
 pub(crate) struct Channel {
-    pub(crate) core: Core,
+    link: RefCell<Rc<Link>>,
+}
+
+impl Channel {
+    fn core(&self) -> Core {
+        self.link.borrow().peek().clone()
+    }
 }
 
 rust_class!(Channel, "Viaduct\\Channel");
@@ -56,8 +65,16 @@ impl Class for Channel {
         let credentials = a.nullable::<Instance<'_, Credentials>>(1)?;
         let tls = tls_for(&target, credentials.as_ref().map(|c| &c.kind))?;
         let options = a.nullable::<Instance<'_, ChannelOptions>>(2)?;
+        let persistent = options.as_ref().is_none_or(|o| o.persistent);
         let options = options.map(|o| o.values.clone()).unwrap_or_default();
-        Ok(Self { core: Core::new(target, tls, options)? })
+        let terms = pool::Terms::Viaduct { options: Box::new(options.clone()), tls: tls.clone() };
+        let key = pool::Key { target: target.text.clone(), terms };
+        let make = || -> Result<_, Thrown> {
+            let text = target.text.clone();
+            Ok(Link::new(Namespace::Viaduct, Core::new(target, tls, options)?, text, None))
+        };
+        let link = if persistent { pool::get(key, None, make)? } else { make()? };
+        Ok(Self { link: RefCell::new(link) })
     }
 
     fn methods() -> Methods {
@@ -143,7 +160,7 @@ fn request(call: Call<'_>, scheduler: &Scheduler) -> Result<(Core, CallArguments
     let message: &Zval = a.get(1)?;
     // Serializing calls PHP code, which may close the channel: nothing of it is borrowed.
     let message = payload(message, "request")?;
-    let channel = call.this::<Channel>()?.core.clone();
+    let channel = call.this::<Channel>()?.core();
     let framed =
         arguments::frame(&channel, &arguments.method, message.as_bytes(), arguments.options.encoding)?;
     Ok((channel, arguments, framed))
@@ -182,7 +199,7 @@ fn open_without_request(call: Call<'_>) -> Result<Stream, Thrown> {
     let scheduler = scheduler::scheduler()?;
     let a = call.arguments(1..=6)?;
     let arguments = arguments::read(&scheduler, a, 1)?;
-    let channel = call.this::<Channel>()?.core.clone();
+    let channel = call.this::<Channel>()?.core();
     open(&scheduler, channel, arguments, None)
 }
 
@@ -202,13 +219,13 @@ fn open(
 
 fn target(call: Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
-    Ok(crate::zend::string(call.this::<Channel>()?.core.target().text.as_bytes()))
+    Ok(crate::zend::string(call.this::<Channel>()?.core().target().text.as_bytes()))
 }
 
 fn state(call: Call<'_>) -> Result<ConnectivityState, Thrown> {
     let a = call.arguments(0..=1)?;
     let connect = a.get_or(0, false)?;
-    let channel = &call.this::<Channel>()?.core;
+    let channel = call.this::<Channel>()?.core();
     let state = if connect {
         scheduler::scheduler()?.reactor.block_on(async { channel.state(true) })
     } else {
@@ -227,7 +244,7 @@ fn wait_for_ready(call: Call<'_>) -> Result<bool, Thrown> {
     let a = call.arguments(0..=1)?;
     let timeout: Option<f64> = a.nullable(0)?;
     let timeout = timeout.map(|t| seconds("timeout", t)).transpose()?;
-    let channel = call.this::<Channel>()?.core.clone();
+    let channel = call.this::<Channel>()?.core();
     let scheduler = scheduler::scheduler()?;
     wait(&scheduler, async move {
         let ready = channel.wait_for_ready();
@@ -240,6 +257,15 @@ fn wait_for_ready(call: Call<'_>) -> Result<bool, Thrown> {
 
 fn close(call: Call<'_>) -> Result<(), Thrown> {
     call.no_arguments()?;
-    call.this::<Channel>()?.core.close();
+    let this = call.this::<Channel>()?;
+    let link = Rc::clone(&this.link.borrow());
+    // This object's reference, and the one here.
+    if pool::take_alone(&link, 2) {
+        link.peek().close();
+    } else {
+        // Others use the connection: only this object is closed.
+        let closed = link.peek().closed();
+        this.link.replace(Link::new(Namespace::Viaduct, closed, link.target.clone(), None));
+    }
     Ok(())
 }

@@ -20,6 +20,8 @@ use crate::zend::class::{Class, rust_class};
 /// How a channel behaves.
 pub(crate) struct ChannelOptions {
     pub(crate) values: Core,
+    /// Whether channels that are alike share connections, which outlive the objects and the request.
+    pub(crate) persistent: bool,
 }
 
 rust_class!(ChannelOptions, "Viaduct\\ChannelOptions");
@@ -55,11 +57,12 @@ impl Class for ChannelOptions {
             .arg(nullable("proxy", DataType::String))
             .arg(int("maxMetadataBytes", "65536"))
             .arg(nullable("metadata", DataType::Array))
+            .arg(Arg::new("persistent", DataType::Bool).default("true"))
             .required_args(0)
     }
 
     fn construct(call: Call<'_>) -> Result<Self, Thrown> {
-        let a = call.arguments(0..=19)?;
+        let a = call.arguments(0..=20)?;
         // All types first, as PHP's own functions do; then the ranges.
         let max_receive_bytes = a.get_or(0, 4_194_304)?;
         let max_send_bytes = a.nullable(1)?;
@@ -80,6 +83,7 @@ impl Class for ChannelOptions {
         let proxy = a.nullable::<&ZendStr>(16)?;
         let max_metadata_bytes = a.get_or(17, 65_536)?;
         let entries = a.nullable::<&ZendHashTable>(18)?;
+        let persistent = a.get_or(19, true)?;
         if max_backoff < initial_backoff {
             return Err(errors::invalid_argument(format!(
                 "maxBackoff is {max_backoff}; expected at least initialBackoff, which is {initial_backoff}"
@@ -110,7 +114,7 @@ impl Class for ChannelOptions {
                 .unwrap_or_default(),
             ..Core::default()
         };
-        Ok(Self { values })
+        Ok(Self { values, persistent })
     }
 }
 

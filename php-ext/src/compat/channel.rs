@@ -14,7 +14,7 @@ use super::arguments;
 use super::call_credentials::CallCredentialsValue;
 use super::channel_credentials::ChannelCredentials;
 use super::exceptions::{expecting, invalid_argument, runtime};
-use super::link::{Link, Tls};
+use super::link::{Link, Namespace, Tls};
 use super::pool;
 use super::timeval::Timeval;
 use crate::errors::Thrown;
@@ -125,9 +125,11 @@ fn open(
     let settings = arguments::settings(&given)?;
     let key = pool::Key {
         target: target.clone(),
-        arguments: given,
-        credentials: credentials.map(|c| Rc::clone(&c.material)),
-        xds: credentials.is_some_and(|c| c.xds),
+        terms: pool::Terms::Grpc {
+            arguments: given,
+            credentials: credentials.map(|c| Rc::clone(&c.material)),
+            xds: credentials.is_some_and(|c| c.xds),
+        },
     };
     let poolable = !force_new && credentials.is_none_or(|c| c.call_credentials.is_none());
     let make = || {
@@ -137,7 +139,8 @@ fn open(
             None => Core::new(leads, None, settings.options),
             Some(_) => Core::with_deferred_tls(leads, settings.options),
         };
-        Ok(Link::new(core.map_err(|error| invalid_argument(&error.to_string()))?, target, tls))
+        let core = core.map_err(|error| invalid_argument(&error.to_string()))?;
+        Ok(Link::new(Namespace::Grpc, core, target, tls))
     };
     if poolable { pool::get(key, bound, make) } else { make() }
 }

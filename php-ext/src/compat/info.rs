@@ -7,6 +7,7 @@ use ext_php_rs::ffi::{php_info_print_table_end, php_info_print_table_row, php_in
 use ext_php_rs::zend::ModuleEntry;
 
 use super::constants::VERSION;
+use super::link::Namespace;
 use super::pool;
 use crate::scheduler;
 use crate::zend::sys;
@@ -27,7 +28,10 @@ pub(crate) unsafe extern "C" fn print(module: *mut ModuleEntry) {
 }
 
 fn rows() -> Vec<(&'static str, String)> {
-    let pool::Counts { open, pooled, used } = pool::counts();
+    let channels = |namespace| {
+        let pool::Counts { open, pooled, used } = pool::counts(namespace);
+        format!("{open} open, {pooled} of them pooled, {used} of these in use")
+    };
     vec![
         ("gRPC support", "enabled".to_owned()),
         ("Viaduct version", viaduct::VERSION.to_owned()),
@@ -35,10 +39,8 @@ fn rows() -> Vec<(&'static str, String)> {
         ("h2 version", env!("VERSION_OF_H2").to_owned()),
         ("rustls version", env!("VERSION_OF_RUSTLS").to_owned()),
         ("tokio version", env!("VERSION_OF_TOKIO").to_owned()),
-        (
-            "Grpc\\Channel connections",
-            format!("{open} open, {pooled} of them pooled, {used} of these in use"),
-        ),
+        ("Grpc\\Channel connections", channels(Namespace::Grpc)),
+        ("Viaduct\\Channel connections", channels(Namespace::Viaduct)),
         ("Reactor", reactor()),
     ]
 }

@@ -1,4 +1,4 @@
-//! What a `Grpc\Channel` refers to.
+//! What a `Grpc\Channel` and a `Viaduct\Channel` refer to.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,14 @@ use viaduct::reactor::fork::generation;
 use super::channel_credentials::Material;
 
 thread_local! {
-    static OPEN: Cell<usize> = const { Cell::new(0) };
+    static OPEN: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
+}
+
+/// Whose channel it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    Grpc,
+    Viaduct,
 }
 
 /// A channel of the core. Several PHP objects share it where it comes from the pool.
@@ -17,8 +24,9 @@ pub(crate) struct Link {
     core: Channel,
     /// As it was given.
     pub(crate) target: String,
-    /// `None` where the connection is plaintext.
+    /// Of a `Grpc\Channel`; `None` where the connection is plaintext.
     tls: Option<Tls>,
+    namespace: Namespace,
 }
 
 /// What TLS credentials are made of when the channel is first used.
@@ -37,9 +45,9 @@ impl Tls {
 }
 
 impl Link {
-    pub(crate) fn new(core: Channel, target: String, tls: Option<Tls>) -> Rc<Self> {
-        OPEN.set(OPEN.get() + 1);
-        Rc::new(Self { core, target, tls })
+    pub(crate) fn new(namespace: Namespace, core: Channel, target: String, tls: Option<Tls>) -> Rc<Self> {
+        count(namespace, 1);
+        Rc::new(Self { core, target, tls, namespace })
     }
 
     /// The channel, to be used now: credentials that it needs are made, as long as they cannot be.
@@ -66,15 +74,29 @@ impl Link {
         self.tls.is_some()
     }
 
-    /// How many there are in this thread.
-    pub(crate) fn open() -> usize {
-        OPEN.get()
+    pub(crate) fn namespace(&self) -> Namespace {
+        self.namespace
     }
+
+    /// How many there are in this thread.
+    pub(crate) fn open(namespace: Namespace) -> usize {
+        OPEN.get().get(namespace as usize).copied().unwrap_or(0)
+    }
+}
+
+fn count(namespace: Namespace, more: isize) {
+    // The end of the thread takes the pool, and the numbers before it maybe.
+    let _ = OPEN.try_with(|open| {
+        let mut numbers = open.get();
+        if let Some(number) = numbers.get_mut(namespace as usize) {
+            *number = number.saturating_add_signed(more);
+        }
+        open.set(numbers);
+    });
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The end of the thread takes the pool, and the number before it maybe.
-        let _ = OPEN.try_with(|open| open.set(open.get().saturating_sub(1)));
+        count(self.namespace, -1);
     }
 }

@@ -8,9 +8,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use viaduct::client::ChannelOptions;
+use viaduct::tls::ClientTls;
+
 use super::arguments::Value;
 use super::channel_credentials::Material;
-use super::link::Link;
+use super::link::{Link, Namespace};
 
 /// How many channels to one target are kept, where `grpc_target_persist_bound` does not say.
 const PER_TARGET: usize = 1;
@@ -22,14 +25,26 @@ thread_local! {
 }
 
 /// What makes two channels the same.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) struct Key {
     pub(crate) target: String,
-    pub(crate) arguments: Vec<(String, Value)>,
-    /// `None`: no TLS. The name is one of the arguments.
-    pub(crate) credentials: Option<Rc<Material>>,
-    /// Credentials of `createXds()` are others than those they fall back to.
-    pub(crate) xds: bool,
+    pub(crate) terms: Terms,
+}
+
+/// What beside the target.
+#[derive(PartialEq)]
+pub(crate) enum Terms {
+    Grpc {
+        arguments: Vec<(String, Value)>,
+        /// `None`: no TLS. The name is one of the arguments.
+        credentials: Option<Rc<Material>>,
+        /// Credentials of `createXds()` are others than those they fall back to.
+        xds: bool,
+    },
+    Viaduct {
+        options: Box<ChannelOptions>,
+        tls: Option<ClientTls>,
+    },
 }
 
 #[derive(Default)]
@@ -40,7 +55,7 @@ struct Pool {
     bounds: HashMap<String, usize>,
 }
 
-/// How many channels there are, in this thread.
+/// How many channels of a namespace there are, in this thread.
 pub(crate) struct Counts {
     /// All, those outside the pool too.
     pub(crate) open: usize,
@@ -69,11 +84,29 @@ pub(crate) fn get<E>(
 }
 
 /// How many channels there are.
-pub(crate) fn counts() -> Counts {
-    POOL.with_borrow(|pool| Counts {
-        open: Link::open(),
-        pooled: pool.entries.len(),
-        used: pool.entries.iter().filter(|(_, link)| Rc::strong_count(link) > 1).count(),
+pub(crate) fn counts(namespace: Namespace) -> Counts {
+    POOL.with_borrow(|pool| {
+        let pooled = || pool.entries.iter().filter(|(_, link)| link.namespace() == namespace);
+        Counts {
+            open: Link::open(namespace),
+            pooled: pooled().count(),
+            used: pooled().filter(|(_, link)| Rc::strong_count(link) > 1).count(),
+        }
+    })
+}
+
+/// Whether nobody but the caller, who has so many references, refers to a channel. It is not in the pool then.
+pub(crate) fn take_alone(link: &Rc<Link>, references: usize) -> bool {
+    POOL.with_borrow_mut(|pool| {
+        let Some(at) = pool.entries.iter().position(|(_, known)| Rc::ptr_eq(known, link)) else {
+            return Rc::strong_count(link) <= references;
+        };
+        let alone = Rc::strong_count(link) <= references + 1;
+        if alone {
+            // The caller has another reference: nothing ends here.
+            drop(pool.entries.remove(at));
+        }
+        alone
     })
 }
 

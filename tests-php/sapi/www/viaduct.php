@@ -1,6 +1,6 @@
 <?php
 
-// One call by the classes of Viaduct\, on a channel of its own that waits for the backend to be there.
+// One call by the classes of Viaduct\, on a channel that waits for the backend to be there.
 
 require __DIR__ . '/lib.php';
 
