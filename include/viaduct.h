@@ -1026,7 +1026,7 @@ enum viaduct_result viaduct_server_call_set_compression(struct viaduct_server_ca
 // Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_WRONG_STATE where they were sent
-// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client takes: nothing is sent then.
+// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client accepts: nothing is sent then.
 enum viaduct_result viaduct_server_call_send_headers(struct viaduct_server_call *call,
                                                      const struct viaduct_metadata *metadata);
 

@@ -96,7 +96,7 @@ async fn a_response_with_too_much_metadata_is_resource_exhausted() {
             continue;
         }
         assert_eq!(answer.code(), Code::ResourceExhausted, "{length}");
-        assert!(answer.message().contains("the client takes 16384"), "{}", answer.message());
+        assert!(answer.message().contains("the client accepts 16384"), "{}", answer.message());
     }
     // What a client does not limit goes.
     let answer = server.client().await.call(with(post(UNARY), "x-echo", &long(1 << 20)), plain(b"x")).await;
@@ -190,7 +190,7 @@ async fn a_request_that_the_server_would_not_take_is_not_sent() {
             continue;
         }
         assert_eq!(status.code(), Code::ResourceExhausted, "{length}: {status:?}");
-        assert!(status.message().contains("the server takes 16384"), "{status:?}");
+        assert!(status.message().contains("the server accepts 16384"), "{status:?}");
     }
     assert_eq!(seen.load(Relaxed), 1);
 }

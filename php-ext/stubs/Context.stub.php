@@ -35,7 +35,7 @@ final class Context
      *
      * @param array<string, string|list<string>> $metadata
      * @throws LogicException where the headers have been sent
-     * @throws RpcException where they are longer than the client takes (ResourceExhausted); nothing is sent then
+     * @throws RpcException where they are longer than the client accepts (ResourceExhausted); nothing is sent then
      * @throws InvalidArgumentException where the metadata is not legal
      */
     public function sendHeaders(array $metadata): void {}

@@ -108,7 +108,7 @@ pub fn too_long(what: &str, headers: &HeaderMap, limit: u32) -> Option<Status> {
         .map(|status| format!("; the call had ended {}", status::code_name(status.code())))
         .unwrap_or_default();
     Some(Status::resource_exhausted(format!(
-        "the answer's {what} are {size} bytes; the limit is {limit} bytes (maxMetadataBytes, grpc.max_metadata_size){ended}"
+        "the response's {what} are {size} bytes; the limit is {limit} bytes (maxMetadataBytes, grpc.max_metadata_size){ended}"
     )))
 }
 

@@ -58,7 +58,7 @@ fn check_length(request: &http::Request<()>, limit: usize) -> Result<(), Status>
         return Ok(());
     }
     Err(Status::resource_exhausted(format!(
-        "the request's headers are {size} bytes; the server takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent"
+        "the request's headers are {size} bytes; the server accepts {limit} (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent"
     )))
 }
 

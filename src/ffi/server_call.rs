@@ -312,7 +312,7 @@ pub extern "C" fn viaduct_server_call_set_compression(
 /// Sends the headers, with `metadata`, which may be NULL. Without this they go with the first message.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_WRONG_STATE where they were sent
-/// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client takes: nothing is sent then.
+/// already, or VIADUCT_RESULT_TOO_LONG where they are longer than the client accepts: nothing is sent then.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_send_headers(
     call: *mut viaduct_server_call,

@@ -23,9 +23,9 @@ pub enum Refused {
     /// The response's headers were sent before.
     #[error("the response's headers have been sent already")]
     HeadersSent,
-    /// The response's headers are longer than the client takes.
+    /// The response's headers are longer than the client accepts.
     #[error(
-        "the response's headers are {length} bytes; the client takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
+        "the response's headers are {length} bytes; the client accepts {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
     )]
     HeadersTooLong {
         /// Their length, as HTTP/2 counts it.

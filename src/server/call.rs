@@ -61,7 +61,7 @@ pub(super) struct Begin {
     pub(super) deadline: Option<Deadline>,
     pub(super) encoding: Encoding,
     pub(super) listing: bool,
-    /// The longest list of headers that the client takes.
+    /// The longest list of headers that the client accepts.
     pub(super) peer_headers: usize,
 }
 
@@ -308,7 +308,7 @@ impl Core {
         self.begin.listing
     }
 
-    /// The longest list of headers that the client takes, in bytes as HTTP/2 counts them.
+    /// The longest list of headers that the client accepts, in bytes as HTTP/2 counts them.
     pub(super) fn peer_headers(&self) -> usize {
         self.begin.peer_headers
     }

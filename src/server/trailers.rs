@@ -1,8 +1,8 @@
-//! Trailers that are no longer than the client takes.
+//! Trailers that are no longer than the client accepts.
 //!
 //! Clients say what they take (SETTINGS_MAX_HEADER_LIST_SIZE), and end a call whose trailers are longer with a status of
 //! their own, so that the handler's is lost. gRPC's cores say 16 KiB, and refuse some lists from 8 KiB on. So a status'
-//! message is cut, and details are left out, where all would be longer than half of what the client takes. The metadata of
+//! message is cut, and details are left out, where all would be longer than half of what the client accepts. The metadata of
 //! a handler goes as it is; where the client would not take it, the call ends RESOURCE_EXHAUSTED.
 
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ pub(super) fn with_status(status: &Status, mut trailers: HeaderMap, limit: usize
     if given > limit && !trailers.is_empty() {
         trailers.clear();
         fitting = Cow::Owned(Status::resource_exhausted(format!(
-            "the response's trailers are {given} bytes; the client takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
+            "the response's trailers are {given} bytes; the client accepts {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
         )));
     } else if !status.message().is_empty() || !status.details().is_empty() {
         fitting = cut(status, (limit / 2).saturating_sub(given));

@@ -108,14 +108,14 @@ proc_close($python);
 -- requests to the narrow one
 8000: Ok 
     Grpc: Ok 
-17000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-    Grpc: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-70000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-    Grpc: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-1048576: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-    Grpc: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-4194304: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-    Grpc: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+17000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+    Grpc: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+70000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+    Grpc: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+1048576: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+    Grpc: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+4194304: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+    Grpc: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
 the neighbour goes on
 -- requests to the wide one
 8000: Ok 
@@ -134,19 +134,19 @@ headers 8000: Ok
     2 MiB: Ok , Grpc: Ok 
 headers 60000: Ok 
     2 MiB: Ok , Grpc: Ok 
-headers 1000000: ResourceExhausted the answer's headers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size)
+headers 1000000: ResourceExhausted the response's headers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size)
     2 MiB: Ok , Grpc: Ok 
 trailers 8000: Ok 
     2 MiB: Ok , Grpc: Ok 
 trailers 60000: Ok 
     2 MiB: Ok , Grpc: Ok 
-trailers 1000000: ResourceExhausted the answer's trailers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size); the call had ended OK
+trailers 1000000: ResourceExhausted the response's trailers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size); the call had ended OK
     2 MiB: Ok , Grpc: Ok 
 fail 8000: NotFound v…
     2 MiB: NotFound v…, Grpc: NotFound v…
 fail 60000: NotFound v…
     2 MiB: NotFound v…, Grpc: NotFound v…
-fail 1000000: ResourceExhausted the answer's headers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size); the call had ended NOT_FOUND
+fail 1000000: ResourceExhausted the response's headers are N bytes; the limit is 65536 bytes (maxMetadataBytes, grpc.max_metadata_size); the call had ended NOT_FOUND
     2 MiB: NotFound v…, Grpc: NotFound v…
 the neighbour goes on
 -- metadata of the channel

@@ -95,10 +95,10 @@ foreach ($server->addresses as $address) {
 --EXPECT--
 -- http
 8000: Ok 
-17000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-70000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-1048576: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-4194304: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+17000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+70000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+1048576: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+4194304: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
 Fail 1000: NotFound m…
 Fail 60000: NotFound m…… (cut)
 Fail 2000000: NotFound m…… (cut)
@@ -107,17 +107,17 @@ Trace 60000: Internal DomainException: t…… (cut)
 Trace 2000000: Internal DomainException: t…… (cut)
 Headers 1000: Ok 
 Headers 60000: Ok 
-Headers 2000000: ResourceExhausted the response's headers are N bytes; the client takes 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
+Headers 2000000: ResourceExhausted the response's headers are N bytes; the client accepts 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
 Trailers 1000: Ok 
 Trailers 60000: Ok 
-Trailers 2000000: ResourceExhausted the response's trailers are N bytes; the client takes 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
+Trailers 2000000: ResourceExhausted the response's trailers are N bytes; the client accepts 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
 the neighbour goes on
 -- unix
 8000: Ok 
-17000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-70000: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-1048576: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
-4194304: ResourceExhausted the request's headers are N bytes; the server takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+17000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+70000: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+1048576: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
+4194304: ResourceExhausted the request's headers are N bytes; the server accepts 16384 (SETTINGS_MAX_HEADER_LIST_SIZE): nothing was sent
 Fail 1000: NotFound m…
 Fail 60000: NotFound m…… (cut)
 Fail 2000000: NotFound m…… (cut)
@@ -126,12 +126,12 @@ Trace 60000: Internal DomainException: t…… (cut)
 Trace 2000000: Internal DomainException: t…… (cut)
 Headers 1000: Ok 
 Headers 60000: Ok 
-Headers 2000000: ResourceExhausted the response's headers are N bytes; the client takes 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
+Headers 2000000: ResourceExhausted the response's headers are N bytes; the client accepts 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
 Trailers 1000: Ok 
 Trailers 60000: Ok 
-Trailers 2000000: ResourceExhausted the response's trailers are N bytes; the client takes 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
+Trailers 2000000: ResourceExhausted the response's trailers are N bytes; the client accepts 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
 the neighbour goes on
-ResourceExhausted: the response's headers are N bytes; the client takes 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
+ResourceExhausted: the response's headers are N bytes; the client accepts 65536 (SETTINGS_MAX_HEADER_LIST_SIZE)
 -- grpcio
 Meta 8000
 Meta 0 RESOURCE_EXHAUSTED True a_size)
