@@ -58,7 +58,7 @@ impl Answer {
         match self {
             Self::Fresh { respond, working } => {
                 let map = call.ground.with_headers(metadata, call.encoding(), call.listing());
-                let (length, limit) = (metadata::size(&map) + trailers::BESIDE, call.peer_headers());
+                let (length, limit) = (metadata::size(&map) + trailers::STATUS, call.peer_headers());
                 if length > limit {
                     return Err(Refused::HeadersTooLong { length, limit });
                 }

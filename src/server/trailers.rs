@@ -11,12 +11,17 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tonic::Status;
 
+use crate::codec::ACCEPTED;
 use crate::metadata::{self, ENTRY};
 use crate::status;
 
-/// `:status: 200` and `content-type: application/grpc`, as HTTP/2 counts them: they stand in headers, and in trailers without
-/// headers before them.
-pub(super) const BESIDE: usize = (7 + 3 + ENTRY) + (12 + 16 + ENTRY);
+/// `:status: 200`.
+pub(super) const STATUS: usize = 7 + 3 + ENTRY;
+
+/// `:status`, `content-type`, `grpc-encoding` and `grpc-accept-encoding`, as HTTP/2 counts them: they stand in headers, and
+/// in trailers without headers before them.
+pub(super) const BESIDE: usize =
+    (7 + 3 + ENTRY) + (12 + 16 + ENTRY) + (13 + 8 + ENTRY) + (20 + ACCEPTED.len() + ENTRY);
 
 /// `grpc-status: 16`.
 const CODE: usize = 11 + 2 + ENTRY;

@@ -44,4 +44,4 @@ Viaduct\RpcException
 Viaduct\CancelledException DeadlineExceeded
 NULL
 Viaduct\LogicException LogicException out of turn 26
-RuntimeException Exception cannot be bound 26
+Viaduct\RuntimeException RuntimeException cannot be bound 26

@@ -57,8 +57,8 @@ Viaduct\InvalidArgumentException: message is of type stdClass; expected a string
 Viaduct\InvalidArgumentException: Odd::serializeToString() returned a value of type int; expected a string
 DomainException: no
 -- classes
-Viaduct\InvalidArgumentException: class is "No\Such", which cannot be loaded; expected a google/protobuf class
-Viaduct\InvalidArgumentException: class is "", which cannot be loaded; expected a google/protobuf class
+Viaduct\InvalidArgumentException: class is "No\Such", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
+Viaduct\InvalidArgumentException: class is "", which cannot be loaded: no autoloader finds it (composer dump-autoload, vendor/autoload.php); expected a google/protobuf class
 Viaduct\InvalidArgumentException: class is "stdClass", which has no method mergeFromString; expected a google/protobuf class
 Viaduct\InvalidArgumentException: class is "Odd", which has no method mergeFromString; expected a google/protobuf class
 Viaduct\InvalidArgumentException: class is "Half", which cannot be instantiated; expected a google/protobuf class
