@@ -20,8 +20,7 @@ pub(super) const STATUS: usize = 7 + 3 + ENTRY;
 
 /// `:status`, `content-type`, `grpc-encoding` and `grpc-accept-encoding`, as HTTP/2 counts them: they stand in headers, and
 /// in trailers without headers before them.
-pub(super) const BESIDE: usize =
-    (7 + 3 + ENTRY) + (12 + 16 + ENTRY) + (13 + 8 + ENTRY) + (20 + ACCEPTED.len() + ENTRY);
+const BESIDE: usize = STATUS + (12 + 16 + ENTRY) + (13 + 8 + ENTRY) + (20 + ACCEPTED.len() + ENTRY);
 
 /// `grpc-status: 16`.
 const CODE: usize = 11 + 2 + ENTRY;
