@@ -170,8 +170,12 @@ fn unary(call: Call<'_>) -> Result<Zval, Thrown> {
     let scheduler = scheduler::scheduler()?;
     let (channel, arguments, framed) = request(call, &scheduler)?;
     let CallArguments { method, decoder, options } = arguments;
-    let called = method.clone();
-    let outcome = wait(&scheduler, async move { channel.unary(called, framed, options).await })?;
+    // The wait keeps the method, not the stack: after a fatal error nobody comes back to it.
+    let outcome = wait(&scheduler, async move {
+        let outcome = channel.unary(method.clone(), framed, options).await;
+        (method, outcome)
+    });
+    let (method, outcome) = outcome?;
     response(&method, &outcome, decoder)
 }
 
