@@ -493,7 +493,7 @@ const char *viaduct_version(void);
 // The string belongs to the library, and stays until the next failure on this thread. Never NULL.
 const char *viaduct_error_message(void);
 
-// The name of a `viaduct_result`: "VIADUCT_RESULT_NULL" and the like; "unknown result" for what is none.
+// The name of a `viaduct_result`: "VIADUCT_RESULT_NULL" and the like; "unknown result" for any other number.
 //
 // The string is static: it is never freed. Never NULL.
 const char *viaduct_result_name(int32_t result);
@@ -517,7 +517,7 @@ enum viaduct_result viaduct_string_free(char *string);
 // for `callback` ends it. After it has returned, the function that was set before is not called any
 // more.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for an invalid level, VIADUCT_RESULT_INSIDE_CALLBACK
 // inside the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
 // Rust's `tracing`.
 enum viaduct_result viaduct_log_set(int32_t level,
@@ -568,7 +568,7 @@ enum viaduct_result viaduct_metadata_find(const struct viaduct_metadata *metadat
                                           size_t nth,
                                           struct viaduct_bytes *value);
 
-// The name of a status code: "NOT_FOUND" and the like; "unknown code" for what is none.
+// The name of a status code: "NOT_FOUND" and the like; "unknown code" for any other number.
 //
 // The string is static: it is never freed. Never NULL.
 const char *viaduct_code_name(int32_t code);
@@ -711,7 +711,7 @@ enum viaduct_result viaduct_event_clear(struct viaduct_event *event);
 // `channel_options` may be NULL.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the
-// target is none, or target, credentials and options do not go together.
+// target is invalid, or target, credentials and options do not go together.
 enum viaduct_result viaduct_channel_new(struct viaduct_runtime *runtime,
                                         const char *target,
                                         const struct viaduct_credentials *credentials,
@@ -745,7 +745,7 @@ enum viaduct_result viaduct_channel_wait_for_ready(struct viaduct_channel *chann
 
 // Starts `viaduct_channel_wait_for_ready`. The event is VIADUCT_EVENT_READY.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 enum viaduct_result viaduct_channel_wait_for_ready_start(struct viaduct_channel *channel,
                                                          struct viaduct_completion completion);
 
@@ -912,7 +912,7 @@ enum viaduct_result viaduct_server_new(struct viaduct_runtime *runtime,
 // soon after `viaduct_server_free`; not where this function gives an error.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path
-// that is none or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
+// that is invalid or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 enum viaduct_result viaduct_server_handle(struct viaduct_server *server,
                                           const char *path,
                                           int32_t kind,
@@ -937,7 +937,7 @@ enum viaduct_result viaduct_server_handle_queue(struct viaduct_server *server,
 // frees the string with `viaduct_string_free`.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an
-// address that is none or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
+// address that is invalid or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
 // VIADUCT_RESULT_WRONG_STATE after the start.
 enum viaduct_result viaduct_server_listen(struct viaduct_server *server,
                                           const char *address,
@@ -967,7 +967,7 @@ enum viaduct_result viaduct_server_wait(struct viaduct_server *server,
 
 // Starts `viaduct_server_wait`. The event is VIADUCT_EVENT_DRAINED.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none, or
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion, or
 // VIADUCT_RESULT_WRONG_STATE where it was not started.
 enum viaduct_result viaduct_server_wait_start(struct viaduct_server *server,
                                               struct viaduct_completion completion);
@@ -1086,7 +1086,7 @@ enum viaduct_result viaduct_server_call_finish(struct viaduct_server_call *call,
 // copied. It does not wait.
 //
 // Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or
-// VIADUCT_RESULT_INVALID_ARGUMENT for a code that is none or OK.
+// VIADUCT_RESULT_INVALID_ARGUMENT for an invalid code or OK.
 enum viaduct_result viaduct_server_call_fail(struct viaduct_server_call *call,
                                              int32_t code_number,
                                              const char *message);
@@ -1094,7 +1094,7 @@ enum viaduct_result viaduct_server_call_fail(struct viaduct_server_call *call,
 // Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed,
 // VIADUCT_RESULT_OK where it was answered. The event is VIADUCT_EVENT_OVER.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 enum viaduct_result viaduct_server_call_over_start(struct viaduct_server_call *call,
                                                    struct viaduct_completion completion);
 
@@ -1160,7 +1160,7 @@ enum viaduct_result viaduct_proxy_wait(struct viaduct_proxy *proxy,
 // VIADUCT_RESULT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
 // traffic.
 //
-// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 enum viaduct_result viaduct_proxy_wait_start(struct viaduct_proxy *proxy,
                                              struct viaduct_completion completion);
 

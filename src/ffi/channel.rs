@@ -97,7 +97,7 @@ pub(super) fn framed(
 /// `channel_options` may be NULL.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or VIADUCT_RESULT_INVALID_ARGUMENT where the
-/// target is none, or target, credentials and options do not go together.
+/// target is invalid, or target, credentials and options do not go together.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_new(
     runtime: *mut viaduct_runtime,
@@ -182,7 +182,7 @@ pub extern "C" fn viaduct_channel_wait_for_ready(
 
 /// Starts `viaduct_channel_wait_for_ready`. The event is VIADUCT_EVENT_READY.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_channel_wait_for_ready_start(
     channel: *mut viaduct_channel,

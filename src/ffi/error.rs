@@ -141,7 +141,7 @@ pub extern "C" fn viaduct_error_message() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// The name of a `viaduct_result`: "VIADUCT_RESULT_NULL" and the like; "unknown result" for what is none.
+/// The name of a `viaduct_result`: "VIADUCT_RESULT_NULL" and the like; "unknown result" for any other number.
 ///
 /// The string is static: it is never freed. Never NULL.
 #[unsafe(no_mangle)]

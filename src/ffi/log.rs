@@ -63,7 +63,7 @@ thread_local! {
 /// for `callback` ends it. After it has returned, the function that was set before is not called any
 /// more.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for a level that is none, VIADUCT_RESULT_INSIDE_CALLBACK
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_INVALID_ARGUMENT for an invalid level, VIADUCT_RESULT_INSIDE_CALLBACK
 /// inside the function itself, or VIADUCT_RESULT_WRONG_STATE where another part of the process collects the lines of
 /// Rust's `tracing`.
 #[unsafe(no_mangle)]

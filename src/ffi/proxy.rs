@@ -198,7 +198,7 @@ pub extern "C" fn viaduct_proxy_wait(proxy: *mut viaduct_proxy, timeout_ms: i64)
 /// VIADUCT_RESULT_CLOSED where the proxy was freed before it had ended. A function is told on a thread that carries
 /// traffic.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_proxy_wait_start(
     proxy: *mut viaduct_proxy,

@@ -205,7 +205,7 @@ pub extern "C" fn viaduct_server_new(
 /// soon after `viaduct_server_free`; not where this function gives an error.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for a path
-/// that is none or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
+/// that is invalid or is there already, or VIADUCT_RESULT_WRONG_STATE after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_handle(
     server: *mut viaduct_server,
@@ -248,7 +248,7 @@ pub extern "C" fn viaduct_server_handle_queue(
 /// frees the string with `viaduct_string_free`.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, VIADUCT_RESULT_INVALID_ARGUMENT for an
-/// address that is none or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
+/// address that is invalid or does not go with the credentials, VIADUCT_RESULT_SYSTEM where the system refuses, or
 /// VIADUCT_RESULT_WRONG_STATE after the start.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_listen(
@@ -339,7 +339,7 @@ pub extern "C" fn viaduct_server_wait(server: *mut viaduct_server, timeout_ms: i
 
 /// Starts `viaduct_server_wait`. The event is VIADUCT_EVENT_DRAINED.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none, or
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion, or
 /// VIADUCT_RESULT_WRONG_STATE where it was not started.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_wait_start(

@@ -467,7 +467,7 @@ pub extern "C" fn viaduct_server_call_finish(
 /// copied. It does not wait.
 ///
 /// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_CLOSED, VIADUCT_RESULT_NULL, VIADUCT_RESULT_NOT_UTF8, or
-/// VIADUCT_RESULT_INVALID_ARGUMENT for a code that is none or OK.
+/// VIADUCT_RESULT_INVALID_ARGUMENT for an invalid code or OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_fail(
     call: *mut viaduct_server_call,
@@ -488,7 +488,7 @@ pub extern "C" fn viaduct_server_call_fail(
 /// Tells when the call is over: VIADUCT_RESULT_CLOSED where the client went away or the deadline passed,
 /// VIADUCT_RESULT_OK where it was answered. The event is VIADUCT_EVENT_OVER.
 ///
-/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for a completion that is none.
+/// Gives VIADUCT_RESULT_OK, VIADUCT_RESULT_NULL, or VIADUCT_RESULT_INVALID_ARGUMENT for an invalid completion.
 #[unsafe(no_mangle)]
 pub extern "C" fn viaduct_server_call_over_start(
     call: *mut viaduct_server_call,

@@ -147,7 +147,7 @@ impl viaduct_status {
     }
 }
 
-/// The name of a status code: "NOT_FOUND" and the like; "unknown code" for what is none.
+/// The name of a status code: "NOT_FOUND" and the like; "unknown code" for any other number.
 ///
 /// The string is static: it is never freed. Never NULL.
 #[unsafe(no_mangle)]

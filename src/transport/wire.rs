@@ -346,7 +346,7 @@ fn lock<S>(inner: &Mutex<Inner<S>>) -> std::sync::MutexGuard<'_, Inner<S>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is wrong with a peer that begins so, where it speaks HTTP/1, or TLS (an alert is the answer to what is none: RFC
+/// What is wrong with a peer that begins so, where it speaks HTTP/1, or TLS (the response to anything else is an alert: RFC
 /// 8446, sections 5.1 and 6).
 pub(crate) fn no_http2(said: &[u8]) -> Option<String> {
     if let [0x15, 3, ..] = said {

@@ -30,7 +30,7 @@ use crate::zend::is_fatal;
 /// What the handler's waits and outgoing calls inherit.
 struct CallScope {
     call: ServerCall,
-    shared: overdue::Held,
+    shared: overdue::LocalShared,
 }
 
 impl Scope for CallScope {

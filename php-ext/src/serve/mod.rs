@@ -56,7 +56,7 @@ pub(crate) struct Serving {
     /// The longest message that is sent. It is ours to look at, as messages leave in batches.
     max_send: Option<usize>,
     /// The calls whose handlers run, and the answers that wait.
-    shared: overdue::Held,
+    shared: overdue::LocalShared,
     running_count: Cell<usize>,
     /// No fiber could be started: the next call begins when a handler has ended.
     starved: Cell<bool>,

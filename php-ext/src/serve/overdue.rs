@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 
 /// The PHP thread's hold on it: each call takes one, and counts it without atomic operations.
 #[allow(clippy::redundant_allocation)]
-pub(crate) type Held = Rc<Arc<Shared>>;
+pub(crate) type LocalShared = Rc<Arc<Shared>>;
 
 #[derive(Default)]
 struct State {
