@@ -39,6 +39,7 @@ use api::server_options::ServerOptions;
 use api::server_stream::ServerStream;
 use api::startup;
 use api::task::Task;
+use api::testing::Testing;
 use api::unary_call::UnaryCall;
 
 // `startup` registers the enums, the exceptions and Status, and the classes of `Grpc`.
@@ -55,16 +56,18 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<ServerCredentials>()
         .class::<ChannelOptions>()
         .class::<ServerOptions>()
-        .class::<Channel>()
         .class::<UnaryCall>()
         .class::<ServerStream>()
         .class::<ClientStream>()
         .class::<BidiStream>()
+        // Behind those that its methods return: they are narrower than its interface says.
+        .class::<Channel>()
         .class::<Task>()
         .class::<Server>()
         .class::<Proxy>()
         .class::<Context>()
-        .class::<RequestStream>();
+        .class::<RequestStream>()
+        .class::<Testing>();
     #[cfg(feature = "probe")]
     let module = probe::register(module);
     let module = compat::constants::register(module);

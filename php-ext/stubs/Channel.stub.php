@@ -16,7 +16,7 @@ namespace Viaduct;
  * - $metadata is array<string, string|list<string>>; values of keys that end in "-bin" are raw bytes.
  * - $timeout is in seconds; inside a handler the call also ends at the handler's deadline.
  */
-final class Channel
+final class Channel implements ChannelInterface
 {
     /**
      * Nothing is sent yet.

@@ -5,7 +5,7 @@ namespace Viaduct;
 /**
  * What a handler knows and says about the call beside its messages.
  */
-final class Context
+final class Context implements ContextInterface
 {
     private function __construct() {}
 

@@ -6,9 +6,9 @@ namespace Viaduct;
  * The messages a client streams to a handler: iterate it.
  *
  * @template T of string|object what each message is: a string, or an object of the class that as() has set
- * @implements \Iterator<int, T>
+ * @implements RequestStreamInterface<T>
  */
-final class RequestStream implements \Iterator
+final class RequestStream implements RequestStreamInterface
 {
     private function __construct() {}
 

@@ -6,8 +6,9 @@ namespace Viaduct;
  * A call with one request and one response that was started.
  *
  * @template-covariant T of string|object what the response is: a string, or an object of the response class
+ * @implements UnaryCallInterface<T>
  */
-final class UnaryCall
+final class UnaryCall implements UnaryCallInterface
 {
     private function __construct() {}
 
@@ -42,9 +43,9 @@ final class UnaryCall
  * A call with one request and many responses: iterate it.
  *
  * @template-covariant T of string|object what each response is: a string, or an object of the response class
- * @implements \Iterator<int, T>
+ * @implements ServerStreamInterface<T>
  */
-final class ServerStream implements \Iterator
+final class ServerStream implements ServerStreamInterface
 {
     private function __construct() {}
 
@@ -98,8 +99,9 @@ final class ServerStream implements \Iterator
  * A call with many requests and one response.
  *
  * @template-covariant T of string|object what the response is: a string, or an object of the response class
+ * @implements ClientStreamInterface<T>
  */
-final class ClientStream
+final class ClientStream implements ClientStreamInterface
 {
     private function __construct() {}
 
@@ -141,9 +143,9 @@ final class ClientStream
  * A call with many requests and many responses: send() and iterate, in any order.
  *
  * @template-covariant T of string|object what each response is: a string, or an object of the response class
- * @implements \Iterator<int, T>
+ * @implements BidiStreamInterface<T>
  */
-final class BidiStream implements \Iterator
+final class BidiStream implements BidiStreamInterface
 {
     private function __construct() {}
 

@@ -6,11 +6,11 @@ namespace Viaduct;
  * Waits until all of them have ended.
  *
  * @template T
- * @param UnaryCall<T>|Task<T> ...$awaitables
+ * @param UnaryCallInterface<T>|Task<T> ...$awaitables
  * @return list<T> what each wait() returns, in the order of the arguments
  * @throws \Throwable the first, in that order, that any wait() throws
  */
-function await(UnaryCall|Task ...$awaitables): array {}
+function await(UnaryCallInterface|Task ...$awaitables): array {}
 
 /**
  * Runs a function in a fiber: at once until it first waits for something of Viaduct's (a call, a message, delay());

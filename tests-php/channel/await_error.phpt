@@ -60,11 +60,11 @@ early has ended
 PermissionDenied: said on purpose: 100% naïve
 fine
 Aborted: own
-TypeError: Viaduct\await(): Argument #1 must be of type Viaduct\UnaryCall|Viaduct\Task, int given
-TypeError: Viaduct\await(): Argument #2 must be of type Viaduct\UnaryCall|Viaduct\Task, null given
-TypeError: Viaduct\await(): Argument #2 must be of type Viaduct\UnaryCall|Viaduct\Task, array given
+TypeError: Viaduct\await(): Argument #1 must be of type Viaduct\UnaryCallInterface|Viaduct\Task, int given
+TypeError: Viaduct\await(): Argument #2 must be of type Viaduct\UnaryCallInterface|Viaduct\Task, null given
+TypeError: Viaduct\await(): Argument #2 must be of type Viaduct\UnaryCallInterface|Viaduct\Task, array given
 ArgumentCountError: Viaduct\await() does not accept unknown named parameters
-TypeError: Viaduct\await(): Argument #1 must be of type Viaduct\UnaryCall|Viaduct\Task, Viaduct\BidiStream given
+TypeError: Viaduct\await(): Argument #1 must be of type Viaduct\UnaryCallInterface|Viaduct\Task, Viaduct\BidiStream given
 TypeError: Viaduct\async(): Argument #1 ($function) must be a valid callback, string given
 ArgumentCountError: Viaduct\async() expects at least 1 argument, 0 given
 Viaduct\InvalidArgumentException: seconds is -1; expected a finite number of seconds, 0 or more

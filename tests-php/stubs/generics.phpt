@@ -48,14 +48,16 @@ Channel::bidi
     @return ($responseClass is null ? BidiStream<string> : BidiStream<T>)
 UnaryCall
     @template-covariant T of string|object
+    @implements UnaryCallInterface<T>
 ServerStream
     @template-covariant T of string|object
-    @implements \Iterator<int, T>
+    @implements ServerStreamInterface<T>
 ClientStream
     @template-covariant T of string|object
+    @implements ClientStreamInterface<T>
 BidiStream
     @template-covariant T of string|object
-    @implements \Iterator<int, T>
+    @implements BidiStreamInterface<T>
 wait
     @return T
 receive

@@ -8,16 +8,33 @@
 
 const STUB = 'Stub';
 
-/** Loads every stub file under the namespace ViaductStub or GrpcStub. */
+/** Loads every stub file under the namespace ViaductStub or GrpcStub: whatever a class needs before it. */
 function loadStubs(string $directory): void
 {
+    $files = [];
+    $classes = [];
     foreach (glob($directory . '/*.stub.php') as $file) {
         $code = file_get_contents($file);
         $code = preg_replace('/^namespace (Viaduct|Grpc);$/m', 'namespace $1' . STUB . ';', $code, -1, $count);
         if ($count === 1) {
-            eval('?>' . $code);
+            $files[$file] = '?>' . $code;
+            preg_match_all('/^(?:final |abstract )?(?:class|interface|enum) (\w+)/m', $code, $names);
+            $classes += array_fill_keys($names[1], $file);
         }
     }
+    $load = function (string $file) use (&$files): void {
+        $code = $files[$file] ?? '';
+        unset($files[$file]);
+        eval($code);
+    };
+    spl_autoload_register($autoload = function (string $class) use ($load, $classes): void {
+        $name = substr(strrchr('\\' . $class, '\\'), 1);
+        if (preg_match('/^(Viaduct|Grpc)' . STUB . '\\\\/', $class) && isset($classes[$name])) {
+            $load($classes[$name]);
+        }
+    });
+    array_map($load, array_keys($files));
+    spl_autoload_unregister($autoload);
 }
 
 /** @return array<string, string> the text of everything that a namespace declares, by its name */

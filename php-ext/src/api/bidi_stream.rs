@@ -4,8 +4,8 @@ use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ce;
 
+use super::interfaces::BIDI_STREAM_INTERFACE;
 use super::iteration::{HasMessages, Iteration, iterator_methods};
 use super::stream::{HasStream, Stream, common_methods};
 use crate::errors::{self, Thrown};
@@ -17,7 +17,7 @@ use crate::zend::iterator::Installed;
 /// A call with many requests and many responses.
 pub(crate) struct BidiStream(pub(crate) Stream);
 
-rust_class!(BidiStream, "Viaduct\\BidiStream", implements(ce::iterator, "Iterator"));
+rust_class!(BidiStream, "Viaduct\\BidiStream", implements(BIDI_STREAM_INTERFACE));
 
 impl HasStream for BidiStream {
     fn stream<'a>(call: Call<'a>) -> Result<&'a Stream, Thrown> {

@@ -20,6 +20,7 @@ use super::channel_options::ChannelOptions;
 use super::client_stream::ClientStream;
 use super::connectivity_state::ConnectivityState;
 use super::credentials::{Credentials, CredentialsKind};
+use super::interfaces::CHANNEL_INTERFACE;
 use super::iteration::HasMessages as _;
 use super::range::seconds;
 use super::server_stream::ServerStream;
@@ -44,7 +45,7 @@ impl Channel {
     }
 }
 
-rust_class!(Channel, "Viaduct\\Channel");
+rust_class!(Channel, "Viaduct\\Channel", implements(CHANNEL_INTERFACE));
 
 impl Class for Channel {
     const CONSTRUCTOR: MethodFlags = MethodFlags::Public;

@@ -9,6 +9,7 @@ use ext_php_rs::types::Zval;
 use viaduct::client::Outcome;
 
 use super::channel::response;
+use super::interfaces::CLIENT_STREAM_INTERFACE;
 use super::stream::{HasStream, Stream, common_methods};
 use crate::errors::{self, Thrown};
 use crate::scheduler::{self, wait};
@@ -21,7 +22,7 @@ pub(crate) struct ClientStream {
     outcome: RefCell<Option<Outcome>>,
 }
 
-rust_class!(ClientStream, "Viaduct\\ClientStream");
+rust_class!(ClientStream, "Viaduct\\ClientStream", implements(CLIENT_STREAM_INTERFACE));
 
 impl ClientStream {
     pub(crate) fn new(stream: Stream) -> Self {

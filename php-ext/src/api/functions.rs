@@ -13,6 +13,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use viaduct::Status;
 use viaduct::deadline::Deadline;
 
+use super::interfaces::UNARY_CALL_INTERFACE;
 use super::range::seconds;
 use super::task::Task;
 use super::unary_call::UnaryCall;
@@ -21,7 +22,7 @@ use crate::errors::{self, Thrown};
 use crate::scheduler::{self, Scheduler, Scope, wait};
 use crate::zend::call::{self, Call, handler};
 use crate::zend::class::Class as _;
-use crate::zend::object::Object;
+use crate::zend::object::{Method, Object};
 use crate::zend::type_name;
 
 /// The argument of `async()` that its function does not get.
@@ -31,7 +32,10 @@ const DETACHED: &str = "detached";
 pub(crate) fn functions() -> Vec<FunctionBuilder<'static>> {
     vec![
         FunctionBuilder::new("Viaduct\\await", handler!(await_all))
-            .arg(Arg::new("awaitables", DataType::object("Viaduct\\UnaryCall|Viaduct\\Task")).is_variadic())
+            .arg(
+                Arg::new("awaitables", DataType::object("Viaduct\\UnaryCallInterface|Viaduct\\Task"))
+                    .is_variadic(),
+            )
             .returns(DataType::Array, false, false),
         FunctionBuilder::new("Viaduct\\async", handler!(start))
             .arg(Arg::new("function", DataType::Callable))
@@ -54,6 +58,8 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
     enum Awaitable<'a> {
         Call(&'a UnaryCall),
         Task(&'a Task),
+        /// A call of somebody else's: a test's.
+        Other(Object<'a>, Method),
     }
     let a = call.arguments(0..=u32::MAX)?;
     let nth = |n| {
@@ -61,9 +67,13 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
         let object = Object::of(value);
         let call = object.and_then(Object::rust::<UnaryCall>).map(Awaitable::Call);
         let task = || object.and_then(Object::rust::<Task>).map(Awaitable::Task);
-        call.or_else(task).ok_or_else(|| {
+        let other = || {
+            let object = object.filter(|object| object.is_a(UNARY_CALL_INTERFACE.0()))?;
+            Some(Awaitable::Other(object, Method::find(object.class(), "wait")?))
+        };
+        call.or_else(task).or_else(other).ok_or_else(|| {
             errors::type_error(format!(
-                "Viaduct\\await(): Argument #{} must be of type Viaduct\\UnaryCall|Viaduct\\Task, {} given",
+                "Viaduct\\await(): Argument #{} must be of type Viaduct\\UnaryCallInterface|Viaduct\\Task, {} given",
                 n + 1,
                 type_name(value)
             ))
@@ -77,6 +87,7 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
         match nth(n)? {
             Awaitable::Call(call) => drop(call.outcome()?),
             Awaitable::Task(task) => task.finished()?,
+            Awaitable::Other(..) => {}
         }
     }
     let mut results = ZendHashTable::with_capacity(a.count());
@@ -84,6 +95,7 @@ fn await_all(call: Call<'_>) -> Result<ZBox<ZendHashTable>, Thrown> {
         let value = match nth(n)? {
             Awaitable::Call(call) => call.response()?,
             Awaitable::Task(task) => task.result()?,
+            Awaitable::Other(call, wait) => wait.call(call, &mut [])?,
         };
         results.push(value).map_err(|e| errors::error(e.to_string()))?;
     }

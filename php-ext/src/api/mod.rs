@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 pub(crate) mod details;
 pub(crate) mod exceptions;
 pub(crate) mod functions;
+pub(crate) mod interfaces;
 pub(crate) mod iteration;
 pub(crate) mod method_kind;
 pub(crate) mod proxy;
@@ -25,6 +26,7 @@ pub(crate) mod status;
 pub(crate) mod status_code;
 pub(crate) mod stream;
 pub(crate) mod task;
+pub(crate) mod testing;
 pub(crate) mod unary_call;
 
 use crate::errors::startup_failure;
@@ -51,6 +53,7 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     register_enum::<compression::Compression>()?;
     exceptions::register()?;
     status::register()?;
+    interfaces::register()?;
     collect::install::<task::Task>();
     collect::install::<server::Server>();
     crate::signals::hook();

@@ -7,12 +7,14 @@ use ext_php_rs::args::Arg;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::flags::{DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ce;
-use viaduct::Code;
+use viaduct::codec::Message;
 use viaduct::reactor::fork::Bound;
 use viaduct::server::ServerCall;
+use viaduct::{Code, Status};
 
+use super::interfaces::REQUEST_STREAM_INTERFACE;
 use super::iteration::{HasMessages, Iteration, iterator_methods};
+use super::testing::TestRequests;
 use crate::errors::{self, Thrown};
 use crate::message::Decoder;
 use crate::scheduler::{self, wait};
@@ -23,16 +25,54 @@ use crate::zend::object::ObjectBox;
 
 /// The messages that a client streams to a handler.
 pub(crate) struct RequestStream {
-    call: Bound<ServerCall>,
+    source: Source,
     decoder: Cell<Decoder>,
     iteration: Iteration,
 }
 
-rust_class!(RequestStream, "Viaduct\\RequestStream", implements(ce::iterator, "Iterator"));
+enum Source {
+    Call(Bound<ServerCall>),
+    /// `Viaduct\Testing` made it.
+    Test(TestRequests),
+}
+
+rust_class!(RequestStream, "Viaduct\\RequestStream", implements(REQUEST_STREAM_INTERFACE));
 
 impl RequestStream {
     pub(crate) fn new(call: Bound<ServerCall>, decoder: Decoder) -> Self {
-        Self { call, decoder: Cell::new(decoder), iteration: Iteration::default() }
+        Self { source: Source::Call(call), decoder: Cell::new(decoder), iteration: Iteration::default() }
+    }
+
+    pub(crate) fn test(requests: TestRequests) -> Self {
+        Self {
+            source: Source::Test(requests),
+            decoder: Cell::new(Decoder::Strings),
+            iteration: Iteration::default(),
+        }
+    }
+
+    /// The next message; `None` once the client half-closed.
+    fn next(&self) -> Result<Result<Option<Message>, Status>, Thrown> {
+        let call = match &self.source {
+            Source::Call(call) => call,
+            Source::Test(requests) => {
+                return Ok(match requests.messages.borrow_mut().pop_front() {
+                    Some(message) => Ok(Some(message)),
+                    None if requests.end.code() == Code::Ok => Ok(None),
+                    None => Err(requests.end.clone()),
+                });
+            }
+        };
+        let Some(call) = call.get() else {
+            return Err(errors::logic("the call belongs to the process before the fork"));
+        };
+        match call.try_recv() {
+            Poll::Ready(received) => Ok(received),
+            Poll::Pending => {
+                let call = call.clone();
+                wait(&scheduler::scheduler()?, async move { call.recv().await })
+            }
+        }
     }
 }
 
@@ -51,17 +91,7 @@ impl HasMessages for RequestStream {
     }
 
     fn receive(&self) -> Result<Option<Zval>, Thrown> {
-        let Some(call) = self.call.get() else {
-            return Err(errors::logic("the call belongs to the process before the fork"));
-        };
-        let received = match call.try_recv() {
-            Poll::Ready(received) => received,
-            Poll::Pending => {
-                let call = call.clone();
-                wait(&scheduler::scheduler()?, async move { call.recv().await })?
-            }
-        };
-        match received {
+        match self.next()? {
             Ok(Some(message)) => self.decoder.get().decode(&message, "request").map(Some),
             Ok(None) => Ok(None),
             Err(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {

@@ -2,8 +2,8 @@
 
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ce;
 
+use super::interfaces::SERVER_STREAM_INTERFACE;
 use super::iteration::{HasMessages, Iteration, iterator_methods};
 use super::stream::{HasStream, Stream, common_methods};
 use crate::errors::Thrown;
@@ -14,7 +14,7 @@ use crate::zend::iterator::Installed;
 /// A call with one request and many responses.
 pub(crate) struct ServerStream(pub(crate) Stream);
 
-rust_class!(ServerStream, "Viaduct\\ServerStream", implements(ce::iterator, "Iterator"));
+rust_class!(ServerStream, "Viaduct\\ServerStream", implements(SERVER_STREAM_INTERFACE));
 
 impl HasStream for ServerStream {
     fn stream<'a>(call: Call<'a>) -> Result<&'a Stream, Thrown> {

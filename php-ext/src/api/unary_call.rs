@@ -18,6 +18,7 @@ use viaduct::reactor::fork::Bound;
 
 use super::arguments::CallArguments;
 use super::channel::response;
+use super::interfaces::UNARY_CALL_INTERFACE;
 use super::status;
 use crate::errors::Thrown;
 use crate::message::Decoder;
@@ -47,7 +48,7 @@ struct Pending {
     task: OnceLock<AbortHandle>,
 }
 
-rust_class!(UnaryCall, "Viaduct\\UnaryCall");
+rust_class!(UnaryCall, "Viaduct\\UnaryCall", implements(UNARY_CALL_INTERFACE));
 
 impl Class for UnaryCall {
     fn methods() -> Methods {

@@ -283,8 +283,8 @@ fn read_type(value: &Zval) -> Result<Type, Thrown> {
         "mixed" => Type::Any,
         "string" => Type::Text,
         "iterable" | "Traversable" | "Iterator" | "IteratorAggregate" | "Generator" => Type::Iterable,
-        "Viaduct\\Context" => Type::Context,
-        "Viaduct\\RequestStream" => Type::RequestStream,
+        "Viaduct\\Context" | "Viaduct\\ContextInterface" => Type::Context,
+        "Viaduct\\RequestStream" | "Viaduct\\RequestStreamInterface" => Type::RequestStream,
         _ => {
             let class = ZendStr::new(&name, false);
             match find_class(&class)? {

@@ -81,7 +81,7 @@ pub(crate) trait Class: RegisteredClass {
 }
 
 /// Makes a [`Class`] the Rust side of a PHP class:
-/// `rust_class!(ServerStream, "Viaduct\\ServerStream", implements (ce::iterator, "Iterator"))`.
+/// `rust_class!(ServerStream, "Viaduct\\ServerStream", implements(SERVER_STREAM_INTERFACE))`.
 macro_rules! rust_class {
     ($type:ty, $name:literal $(, implements $interface:expr)?) => {
         impl ::ext_php_rs::class::RegisteredClass for $type {
