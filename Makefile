@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build command library demo test test-c test-tsan test-valgrind test-tools test-php84 check-zts bench bench-proxy soak-proxy lint fmt install install-c install-command clean
+.PHONY: help setup setup-test build command library demo test test-c test-tsan test-valgrind test-tools test-php84 test-bare check-abi check-zts bench bench-proxy soak-proxy lint fmt install install-c install-command clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ test-tools: setup-test build ## Run a chosen set of .phpt under Xdebug, pcov, an
 
 test-php84: ## Run the .phpt set with PHP 8.4, in a chroot with Debian trixie (root; not part of CI)
 	@scripts/php84
+
+test-bare: ## Do what a stranger does in a bare Debian 12 and a bare Debian 13: demo, test, install (root; not part of CI)
+	@scripts/test-bare
+
+check-abi: ## Compare the C library's ABI with that of the last release
+	@scripts/c-abi
 
 check-zts: ## Check that the extension compiles for a thread-safe PHP; nothing is run (not part of CI)
 	@scripts/check-zts
