@@ -103,15 +103,17 @@ impl Answer {
         message: Bytes,
         mut trailers: HeaderMap,
         call: &Core,
-    ) -> Result<(), Refused> {
+    ) -> Result<Code, Refused> {
+        let mut code = Code::Ok;
         if trailers.is_empty() {
-            trailers.insert(&status::GRPC_STATUS, status::code_value(Code::Ok));
+            trailers.insert(&status::GRPC_STATUS, status::code_value(code));
         } else {
-            trailers = trailers::with_status(&Status::ok(""), trailers, call.peer_headers());
+            (trailers, code) = trailers::with_status(&Status::ok(""), trailers, call.peer_headers());
         }
         let stream = self.open(call)?;
         stream.send_data(message, false).map_err(|_| Refused::Ended)?;
-        stream.send_trailers(trailers).map_err(|_| Refused::Ended)
+        stream.send_trailers(trailers).map_err(|_| Refused::Ended)?;
+        Ok(code)
     }
 
     /// Trailers; where nothing was sent before, an error is a single HEADERS frame.
@@ -120,15 +122,16 @@ impl Answer {
         status: &Status,
         trailers: HeaderMap,
         call: &Core,
-    ) -> Result<(), Refused> {
-        let trailers = trailers::with_status(status, trailers, call.peer_headers());
-        match self {
+    ) -> Result<Code, Refused> {
+        let (trailers, code) = trailers::with_status(status, trailers, call.peer_headers());
+        let sent = match self {
             Self::Fresh { respond, .. } if status.code() != Code::Ok => {
                 let map = call.ground.with_headers(trailers, Encoding::Identity, call.listing());
                 respond.send_response(response(map), true).map(drop).map_err(|_| Refused::Ended)
             }
             _ => self.open(call)?.send_trailers(trailers).map_err(|_| Refused::Ended),
-        }
+        };
+        sent.map(|()| code)
     }
 
     /// Whether the client has reset the stream, or its connection is lost.

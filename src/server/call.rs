@@ -325,7 +325,7 @@ impl Core {
 
     /// Ends the call with `status`. The first end counts.
     pub(super) fn finish(&self, status: &Status, trailers: HeaderMap, end: End) -> Result<(), Refused> {
-        self.ending(end, status.code(), |answer| answer.finish(status, trailers, self))
+        self.ending(end, |answer| answer.finish(status, trailers, self))
     }
 
     fn reply(&self, message: Bytes, trailers: HeaderMap) -> Result<(), Refused> {
@@ -334,7 +334,7 @@ impl Core {
             self.finish(&status, HeaderMap::new(), End::Answered)?;
             return Err(too_long);
         }
-        self.ending(End::Answered, Code::Ok, |answer| answer.reply(message, trailers, self))
+        self.ending(End::Answered, |answer| answer.reply(message, trailers, self))
     }
 
     /// Fails the call for what its body was; gives the status for the consumer.
@@ -367,12 +367,11 @@ impl Core {
         result
     }
 
-    /// The last thing to send.
+    /// The last thing to send; `send` gives the code that it says.
     fn ending(
         &self,
         end: End,
-        code: Code,
-        send: impl FnOnce(&mut Answer) -> Result<(), Refused>,
+        send: impl FnOnce(&mut Answer) -> Result<Code, Refused>,
     ) -> Result<(), Refused> {
         let mut answer = lock(&self.answer);
         if matches!(*answer, Answer::Ended) {
@@ -384,11 +383,11 @@ impl Core {
         // Before the handle is dropped, as the request's body must go first: h2 resets what the
         // client still sends when the last handle goes.
         match &result {
-            Ok(()) => self.close(end, code),
+            Ok(code) => self.close(end, *code),
             Err(_) => self.close(End::Gone, Code::Cancelled),
         }
         drop(done);
-        result
+        result.map(drop)
     }
 
     /// Marks the end, lets go of the body and wakes who waits. Only the first end is marked.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::codec::ACCEPTED;
 use crate::metadata::{self, ENTRY};
@@ -32,8 +32,8 @@ const DETAILS: usize = 23 + ENTRY;
 /// A message is not made shorter than this for the sake of details.
 const SHORT: usize = 256;
 
-/// `trailers` with `status`, for a client that takes lists of `limit` bytes.
-pub(super) fn with_status(status: &Status, mut trailers: HeaderMap, limit: usize) -> HeaderMap {
+/// `trailers` with `status`, for a client that takes lists of `limit` bytes; and the code that they say.
+pub(super) fn with_status(status: &Status, mut trailers: HeaderMap, limit: usize) -> (HeaderMap, Code) {
     let given = metadata::size(&trailers) + BESIDE + CODE;
     let mut fitting = Cow::Borrowed(status);
     if given > limit && !trailers.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn with_status(status: &Status, mut trailers: HeaderMap, limit: usize
         fitting = cut(status, (limit / 2).saturating_sub(given));
     }
     status::to_headers(&fitting, &mut trailers);
-    trailers
+    (trailers, fitting.code())
 }
 
 /// `status` with as much of its message and details as fits into so many bytes.
@@ -71,7 +71,6 @@ fn cut(status: &Status, room: usize) -> Cow<'_, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tonic::Code;
 
     fn size(headers: &HeaderMap) -> usize {
         metadata::size(headers) + BESIDE
@@ -86,12 +85,12 @@ mod tests {
             ("short".into(), 100_000),
         ] {
             let status = Status::with_details(Code::Aborted, message.clone(), vec![7; details].into());
-            let whole = with_status(&status, HeaderMap::new(), usize::MAX);
+            let (whole, _) = with_status(&status, HeaderMap::new(), usize::MAX);
             assert_eq!(status::from_headers(&whole).unwrap().message(), message);
 
             let mut metadata = HeaderMap::new();
             metadata.insert("kept", "value".parse().unwrap());
-            let fits = with_status(&status, metadata, 16 << 10);
+            let (fits, _) = with_status(&status, metadata, 16 << 10);
             assert!(size(&fits) <= 8 << 10, "{}", size(&fits));
             assert_eq!(fits["kept"], "value");
             let read = status::from_headers(&fits).unwrap();
@@ -110,13 +109,14 @@ mod tests {
     fn metadata_goes_as_it_is_or_ends_the_call() {
         let metadata =
             |length| HeaderMap::from_iter([("a".parse().unwrap(), "x".repeat(length).parse().unwrap())]);
-        let sent = with_status(&Status::ok(""), metadata(10_000), 16 << 10);
+        let (sent, _) = with_status(&Status::ok(""), metadata(10_000), 16 << 10);
         assert_eq!((sent["a"].len(), &sent["grpc-status"]), (10_000, &"0".parse().unwrap()));
         // No room is left in the half: of the text only that it was cut.
-        let sent = with_status(&Status::aborted("why"), metadata(10_000), 16 << 10);
+        let (sent, _) = with_status(&Status::aborted("why"), metadata(10_000), 16 << 10);
         assert_eq!(status::from_headers(&sent).unwrap().message(), "… (cut)");
-        let sent = with_status(&Status::ok(""), metadata(17_000), 16 << 10);
+        let (sent, code) = with_status(&Status::ok(""), metadata(17_000), 16 << 10);
         let read = status::from_headers(&sent).unwrap();
+        assert_eq!(code, Code::ResourceExhausted);
         assert_eq!((read.code(), sent.len()), (Code::ResourceExhausted, 2));
         assert!(read.message().contains("16384"), "{}", read.message());
     }
