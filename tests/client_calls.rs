@@ -66,7 +66,7 @@ async fn wrong_answers_have_their_status() {
         (Behaviour::Html(404), Code::Unimplemented, "404 as asked"),
         (Behaviour::Http1, Code::Unavailable, "\"HTTP/1.1 400 Bad Request\""),
         (Behaviour::Rst(8), Code::Cancelled, "CANCEL"),
-        (Behaviour::NoTrailers, Code::Internal, "without trailers"),
+        (Behaviour::NoTrailers, Code::Unknown, "without trailers"),
         (Behaviour::LyingLength, Code::Internal, ""),
         (Behaviour::OverLimitPrefix, Code::ResourceExhausted, "5242881"),
         (Behaviour::CutMidMessage, Code::Unavailable, ""),

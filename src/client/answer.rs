@@ -112,9 +112,9 @@ pub fn too_long(what: &str, headers: &HeaderMap, limit: u32) -> Option<Status> {
     )))
 }
 
-/// The status for a stream that ended without trailers.
+/// The status for a stream that ended without trailers: that of HTTP status 200 in gRPC's table.
 pub fn no_trailers() -> Status {
-    Status::internal("the server ended the stream without trailers: there is no grpc-status")
+    Status::unknown("the server ended the stream without trailers: there is no grpc-status")
 }
 
 #[cfg(test)]

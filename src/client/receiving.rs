@@ -147,9 +147,10 @@ impl Call {
                                 break match (deframer.finish(), status) {
                                     // An error that the server names is more than a cut message.
                                     (_, Some(status)) if status.code() != Code::Ok => Ok((status, trailers)),
-                                    (Err(cut), _) => Err(cut),
+                                    (Err(cut), Some(_)) => Err(cut),
                                     (Ok(()), Some(status)) => Ok((status, trailers)),
-                                    (Ok(()), None) => Err(answer::no_trailers()),
+                                    (Err(cut), None) => Ok((Status::unknown(cut.message()), trailers)),
+                                    (Ok(()), None) => Ok((answer::no_trailers(), trailers)),
                                 };
                             }
                             Err(error) => {

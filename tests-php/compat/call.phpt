@@ -30,6 +30,13 @@ echo preg_replace('/\d+$/', 'N', $incoming->call->getPeer()), "\n";
 $incoming->call->startBatch(answer('y'));
 echo $mine->startBatch(RESPONSE)->message, "\n";
 
+[$six, $channel6] = pair(address: '[::1]:0');
+$call = call($channel6);
+$call->startBatch(request('x'));
+$incoming = $six->requestCall();
+echo preg_replace('/\d+$/', 'N', $call->getPeer()), ' ', preg_replace('/\d+$/', 'N', $incoming->call->getPeer()), "\n";
+unset($incoming, $call);
+
 echo "-- the host\n";
 foreach (['', 'other.example', 'other.example:1234'] as $host) {
     $call = call($channel, host: $host);
@@ -72,6 +79,7 @@ target
 address
 ipv4:127.0.0.1:N
 y
+ipv6:%5B::1%5D:N ipv6:%5B::1%5D:N
 -- the host
 127.0.0.1:PORT
 other.example

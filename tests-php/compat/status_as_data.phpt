@@ -172,7 +172,7 @@ http1 6 null 14
 rst-refused-stream 6 null 14
 cut-before-headers 6 null 14
 cut-mid-message 6 null 14
-no-trailers 6 "x" 13
+no-trailers 6 "x" 2
 garbage 6 null 14
 -- too long
 8 a message of 19 bytes is over the limit of 10 bytes (maxSendBytes); it was not sent

@@ -34,9 +34,9 @@ function wrongTable(): array
         'http1' => ['Unavailable', 'the peer answered "HTTP/1.1 400 Bad Request": it does not speak HTTP/2'],
 
         'refused-once' => ['Ok', 'hello'],
-        'no-trailers' => ['Internal', 'without trailers'],
-        'headers-only' => ['Internal', 'without trailers'],
-        'no-status' => ['Internal', 'grpc-status'],
+        'no-trailers' => ['Unknown', 'without trailers'],
+        'headers-only' => ['Unknown', 'without trailers'],
+        'no-status' => ['Unknown', 'grpc-status'],
         'bad-status' => ['Unknown', ''],
         'huge-header' => ['ResourceExhausted', 'the limit is 65536 bytes (maxMetadataBytes'],
 

@@ -1,5 +1,7 @@
 //! `Grpc\Call`, of a client and of a server.
 
+use std::borrow::Cow;
+
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::ffi::ZEND_ACC_PROTECTED;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
@@ -144,8 +146,16 @@ fn get_peer(call: call::Call<'_>) -> Result<Zval, Thrown> {
     call.no_arguments()?;
     Ok(match call.this::<Call>()? {
         Call::Client(client) => string(client.peer().as_bytes()),
-        Call::Server(server) => string(server.peer().as_bytes()),
+        Call::Server(server) => string(uri(server.peer()).as_bytes()),
     })
+}
+
+/// An address as the official extension shows it: a URI, in whose path brackets may not stand.
+pub(super) fn uri(peer: &str) -> Cow<'_, str> {
+    match peer.strip_prefix("ipv6:") {
+        Some(address) => format!("ipv6:{}", address.replace('[', "%5B").replace(']', "%5D")).into(),
+        None => peer.into(),
+    }
 }
 
 fn cancel(call: call::Call<'_>) -> Result<(), Thrown> {

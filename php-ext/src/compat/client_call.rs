@@ -21,6 +21,7 @@ use viaduct::reactor::fork::Bound;
 use viaduct::reactor::poll_now;
 
 use super::batch::{Ops, Outgoing, Received, error, misuse};
+use super::call::uri;
 use super::call_credentials::CallCredentialsValue;
 use super::channel::Channel;
 use super::link::Link;
@@ -139,7 +140,7 @@ impl ClientCall {
     pub(crate) fn peer(&self) -> String {
         let live = self.live.get().and_then(Bound::get);
         let peer = live.and_then(|live| live.call.connected_peer());
-        peer.map_or_else(|| self.link.target.clone(), |peer| peer.to_string())
+        peer.map_or_else(|| self.link.target.clone(), |peer| uri(&peer).into_owned())
     }
 
     /// Ends the call with CANCELLED, unless PHP has been told how it ended.
