@@ -69,6 +69,23 @@ roundTrip($server, $channel);
 echo $call->startBatch([Grpc\OP_RECV_MESSAGE => true])->message, "\n";
 $call->cancel();
 echo $call->startBatch(STATUS)->status->code, "\n";
+echo "--- what was never sent\n";
+[$server, $channel] = pair([], ['grpc.max_send_message_length' => 10]);
+$refused = [
+    'credentials without TLS' => function (Grpc\Call $call): void {
+        $call->setCredentials(Grpc\CallCredentials::createFromPlugin(fn() => []));
+        $call->startBatch(request('x'));
+    },
+    'a message that is too long' => fn(Grpc\Call $call) => $call->startBatch(request('more than ten bytes')),
+];
+foreach ($refused as $why => $begin) {
+    $begin($before = call($channel));
+    $before->cancel();
+    $begin($after = call($channel));
+    $seen = $after->startBatch(STATUS)->status;
+    $after->cancel();
+    echo "$why: {$before->startBatch(STATUS)->status->code}, seen first: $seen->code\n";
+}
 echo "--- at any moment\n";
 $codes = [];
 for ($n = 0; $n < 200; $n++) {
@@ -104,5 +121,8 @@ with a retryPolicy, bidirectional, an answer: 1, 0, seen first: 0
 --- a message that was read, and the rest
 one
 1
+--- what was never sent
+credentials without TLS: 1, seen first: 16
+a message that is too long: 1, seen first: 8
 --- at any moment
 1

@@ -51,6 +51,9 @@ pub(crate) struct ClientCall {
     live: OnceCell<Bound<Live>>,
     /// How the call ended that never began.
     refused: OnceCell<Status>,
+    /// Whether PHP was told of that; and whether it cancelled the call before.
+    told: Cell<bool>,
+    cancelled: Cell<bool>,
     begun: Cell<bool>,
     closed: Cell<bool>,
     asked_initial: Cell<bool>,
@@ -105,6 +108,8 @@ impl ClientCall {
             credentials: RefCell::default(),
             live: OnceCell::new(),
             refused: OnceCell::new(),
+            told: Cell::new(false),
+            cancelled: Cell::new(false),
             begun: Cell::new(false),
             closed: Cell::new(false),
             asked_initial: Cell::new(false),
@@ -147,7 +152,8 @@ impl ClientCall {
     pub(crate) fn cancel(&self) {
         match self.live.get() {
             None => {
-                let _ = self.refused.set(Status::cancelled("the call was cancelled by this side"));
+                let _ = self.refused.set(cancelled());
+                self.cancelled.set(!self.told.get());
             }
             Some(live) => {
                 let (Some(live), Some(scheduler)) = (live.get(), scheduler::running()) else { return };
@@ -332,7 +338,12 @@ impl ClientCall {
 
     /// What a call brings that never began, or that is the parent process'.
     fn refusal(&self, wanted: Wanted) -> Received {
-        let status = self.refused.get().cloned().unwrap_or_else(inherited);
+        let status = if self.cancelled.get() {
+            cancelled()
+        } else {
+            self.refused.get().cloned().unwrap_or_else(inherited)
+        };
+        self.told.set(self.told.get() || wanted.status);
         Received { status: wanted.status.then(|| (status, HeaderMap::new())), ..Received::default() }
     }
 
@@ -371,6 +382,10 @@ impl ClientCall {
         let (service, method) = self.method.as_str().rsplit_once('/').unwrap_or_default();
         (format!("https://{host}{service}"), method)
     }
+}
+
+fn cancelled() -> Status {
+    Status::cancelled("the call was cancelled by this side")
 }
 
 impl Live {
