@@ -12,6 +12,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use crate::error::quote;
 use crate::metadata;
 
 /// What `grpc-message` escapes: everything outside printable ASCII, and the per cent sign.
@@ -158,8 +159,14 @@ pub fn from_headers(headers: &HeaderMap) -> Option<Status> {
         // The first of several counts.
         found.get_or_insert(value.as_bytes());
     }
-    let code = Code::from_bytes(code?);
-    let message = message.map(|m| percent_decode(m).decode_utf8_lossy().into_owned()).unwrap_or_default();
+    let said = code?;
+    let code = Code::from_bytes(said);
+    let mut message = message.map(|m| percent_decode(m).decode_utf8_lossy().into_owned()).unwrap_or_default();
+    if code == Code::Unknown && message.is_empty() && said != b"2" {
+        let said = quote(&String::from_utf8_lossy(said));
+        message =
+            format!("the server ended the call with grpc-status {said}; expected a number from 0 to 16");
+    }
     let details = details.and_then(metadata::decode_binary).map(Bytes::from).unwrap_or_default();
     Some(Status::with_details(code, message, details))
 }
@@ -269,8 +276,19 @@ mod tests {
     fn an_unknown_code_is_unknown() {
         let mut headers = HeaderMap::new();
         assert!(from_headers(&headers).is_none());
+        for (code, part) in [("99", "\"99\""), ("abc", "\"abc\""), ("", "\"\""), ("-1", "\"-1\""), ("2", "")]
+        {
+            headers.insert("grpc-status", HeaderValue::from_static(code));
+            let status = from_headers(&headers).unwrap();
+            assert_eq!(status.code(), Code::Unknown);
+            assert!(
+                status.message().contains(part) && status.message().is_empty() == part.is_empty(),
+                "{status:?}"
+            );
+        }
         headers.insert("grpc-status", HeaderValue::from_static("99"));
-        assert_eq!(from_headers(&headers).unwrap().code(), Code::Unknown);
+        headers.insert("grpc-message", HeaderValue::from_static("theirs"));
+        assert_eq!(from_headers(&headers).unwrap().message(), "theirs");
     }
 
     #[test]
