@@ -330,6 +330,42 @@ fn a_connection_that_the_backend_has_given_up_is_not_used_again() {
 }
 
 #[test]
+fn an_answer_before_the_end_of_the_request_says_whether_the_connection_goes_on() {
+    // It refuses what it is asked without reading it, as many do, and ends.
+    let backend = Plain::start(|stream, _| {
+        if stream.head().is_ok() {
+            stream.write(ok("early"));
+        }
+    });
+    let proxy = Running::before(&[backend.addr]);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\n";
+    for (framing, rest) in
+        [("Content-Length: 1", 1), ("Content-Length: 5000", 5000), ("Content-Length: 65536", 65536)]
+    {
+        let mut client = Stream::connect(proxy.addr);
+        for _ in 0..3 {
+            client.write(format!("{head}{framing}\r\n\r\n"));
+            let (answer, body) = client.message();
+            assert_eq!((field(&answer, "connection"), &*body), (None, "early"), "{framing}: {answer}");
+            client.write("x".repeat(rest));
+        }
+        assert_eq!(client.write(get("/")).message().1, "early", "{framing}");
+    }
+    for framing in ["Content-Length: 10000000", "Transfer-Encoding: chunked"] {
+        let mut client = Stream::connect(proxy.addr);
+        client.write(format!("{head}{framing}\r\n\r\n"));
+        let (answer, body) = client.message();
+        assert_eq!((field(&answer, "connection"), &*body), (Some("close"), "early"), "{framing}: {answer}");
+        assert_eq!(client.rest(), (String::new(), Over::End), "{framing}");
+    }
+    // What was promised to be read does not come: then the connection ends after all.
+    let mut client = Stream::connect(proxy.addr);
+    client.write(format!("{head}Content-Length: 10\r\n\r\n"));
+    assert_eq!(client.message().1, "early");
+    assert_eq!(client.rest().0, "");
+}
+
+#[test]
 fn a_client_that_goes_takes_its_request_with_it() {
     let (tell, told) = mpsc::channel();
     let tell = Mutex::new(tell);

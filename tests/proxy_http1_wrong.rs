@@ -42,6 +42,9 @@ fn what_is_no_request_is_refused_in_a_sentence_and_reaches_nobody() {
         ("GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n".to_owned(), 400),
         ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 501),
+        ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
+        (format!("{head}Content_Length: 6\r\n\r\n{smuggled}"), 400),
+        (format!("{head}Transfer_Encoding: chunked\r\nContent-Length: 6\r\n\r\n{smuggled}"), 400),
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
         (format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(200)), 431),
         (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
@@ -90,7 +93,16 @@ fn a_body_that_goes_wrong_ends_the_request_and_nothing_behind_it_is_one() {
         notes.lock().unwrap().push(rest);
     });
     let proxy = Running::before(&[backend.addr]);
-    for (turn, body) in ["3\r\nabcd\r\n0\r\n\r\n", "3\nabc\r\n", "-1\r\n"].into_iter().enumerate() {
+    let bodies = [
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3\nabc\r\n",
+        "-1\r\n",
+        "0\r\n\n",
+        "0\r\r\n\r\n",
+        "0\x0c\r\n\r\n",
+        "0\r\nX: 1\n\r\n",
+    ];
+    for (turn, body) in bodies.into_iter().enumerate() {
         let mut client = Stream::connect(proxy.addr);
         client.write(format!(
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}{}",

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use client_kit::{channel, eventually, framed, hello, is_hello, method, to, waiting};
+use proxy_kit::plain::{counted, curl};
 use proxy_kit::raw::{POST, Peer};
 use run_kit::{Folder, Load, Process, block};
 use viaduct::client::ChannelOptions;
@@ -69,6 +70,32 @@ fn a_reload_loses_no_call_and_a_broken_file_changes_nothing() {
     assert_eq!(proxy.says(), format!("listening on {unix}"));
     let channel = channel(&unix, ChannelOptions::default());
     block(async { assert!(is_hello(&hello(&channel).await)) });
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_counted_and_noted() {
+    let (folder, backend) = (Folder::new("refused"), WrongServer::start(Behaviour::Echo).unwrap());
+    let admin = "[admin]\naddress = \"http://127.0.0.1:0\"\n";
+    let good = config(ANY, &backend, 0) + admin;
+    let file = folder.write("proxy.toml", &good);
+    let proxy = Process::start(&["--config", &file]);
+    let said = proxy.says();
+    let admin = said.strip_prefix("admin page on ").unwrap();
+    let mut before = 0;
+    for (broken, why) in [
+        ("listen = [".to_owned(), "this is no TOML"),
+        (good.replace("[[group]]", "[[gruop]]"), "did you mean"),
+        (good.replace(ANY, "http://192.0.2.1:1"), "cannot listen on"),
+    ] {
+        folder.write("proxy.toml", &broken);
+        proxy.signal(libc::SIGHUP);
+        proxy.logs(why);
+        proxy_kit::eventually(|| counted(admin, "viaduct_reloads_failed_total") > before);
+        before = counted(admin, "viaduct_reloads_failed_total");
+        let status = curl(&[&format!("{admin}/status.json")]);
+        assert!(status.contains("a new configuration was refused: ") && status.contains(why), "{status}");
+    }
+    assert_eq!(counted(admin, "viaduct_reloads_total"), 0);
 }
 
 #[test]

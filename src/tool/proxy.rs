@@ -249,9 +249,11 @@ impl Running {
         manager::tell("RELOADING=1");
         match self.arguments.load(&mut self.watch) {
             Err(error) => {
-                for line in error.to_string().lines() {
+                let text = error.to_string();
+                for line in text.lines() {
                     tracing::error!("{line}");
                 }
+                self.proxy.refused(&text.lines().map(str::trim).collect::<Vec<_>>().join("; "));
                 tracing::error!(
                     "the configuration was read anew ({why}) and is not used; the old one holds on"
                 );

@@ -106,20 +106,25 @@ impl Decoder {
                     };
                 }
                 State::Trailers => {
-                    if buf.starts_with(b"\r\n") {
-                        buf.advance(2);
-                        self.0 = State::Ended;
-                        return Ok(Piece::End(None));
-                    }
-                    let Some(end) = buf.windows(4).position(|four| four == b"\r\n\r\n") else {
+                    let Some(end) = trailers_end(buf)? else {
                         let long = buf.len() > MAX_TRAILERS;
                         return if long { Err("the trailers are too long") } else { Ok(Piece::More) };
                     };
-                    let block = buf.split_to(end + 4);
+                    let block = buf.split_to(end);
                     self.0 = State::Ended;
-                    return Ok(Piece::End(Some(trailers(&block)?)));
+                    let trailers = if block.len() > 2 { Some(trailers(&block)?) } else { None };
+                    return Ok(Piece::End(trailers));
                 }
             }
+        }
+    }
+
+    /// How many bytes of the body are still to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.0 {
+            State::Ended => Some(0),
+            State::Fixed(left) => Some(left),
+            State::Close | State::Size | State::Chunk(_) | State::Behind | State::Trailers => None,
         }
     }
 
@@ -142,7 +147,9 @@ fn size(line: &[u8]) -> Result<u64, &'static str> {
         Some(at) => line.split_at(at),
         None => (line, &[][..]),
     };
-    let number = number.trim_ascii_end();
+    // No other white space, and no line end: others would find the size, or the line, somewhere else.
+    let padding = number.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let number = number.get(..number.len() - padding).unwrap_or_default();
     if extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
         return Err("a chunk's extension has a control character");
     }
@@ -151,6 +158,24 @@ fn size(line: &[u8]) -> Result<u64, &'static str> {
     }
     let digits = std::str::from_utf8(number).unwrap_or_default();
     u64::from_str_radix(digits, 16).map_err(|_| "a chunk's size is none; expected a hexadecimal number")
+}
+
+/// Where the trailers end, if their end is there. Every line ends with CR LF, as in heads it need not (RFC 9112, section
+/// 2.2): what follows an end that others do not see would be a request that they do not see.
+fn trailers_end(buf: &[u8]) -> Result<Option<usize>, &'static str> {
+    let mut begin = 0;
+    while let Some(length) =
+        buf.get(begin..).and_then(|rest| rest.iter().position(|b| matches!(b, b'\r' | b'\n')))
+    {
+        let end = begin + length;
+        match buf.get(end..end + 2) {
+            Some(b"\r\n") if length == 0 => return Ok(Some(end + 2)),
+            Some(b"\r\n") => begin = end + 2,
+            None if buf.get(end) == Some(&b'\r') => return Ok(None),
+            _ => return Err("a line of the trailers does not end with CR LF"),
+        }
+    }
+    Ok(None)
 }
 
 fn trailers(block: &[u8]) -> Result<HeaderMap, &'static str> {
@@ -219,7 +244,7 @@ mod tests {
     #[test]
     fn bodies_end_where_they_say() {
         for step in 1..20 {
-            let chunks = b"3\r\nabc\r\n00A ; ext=\"1\"\r\n0123456789\r\n0\r\nX-T: v\r\n\r\nNEXT";
+            let chunks = b"3 \r\nabc\r\n00A \t; ext=\"1\"\r\n0123456789\r\n0\r\nX-T: v\r\n\r\nNEXT";
             let (data, end, left) = decode(Framing::Chunked, chunks, step).unwrap();
             assert_eq!((&data[..], &left[..]), (&b"abc0123456789"[..], &b"NEXT"[..]));
             assert_eq!(end.unwrap().unwrap()["x-t"], "v");
@@ -248,6 +273,22 @@ mod tests {
             b"3\r\nabc\n",
             b"0\r\nContent-Length: 3\r\n\r\n",
             b"0\r\nno colon\r\n\r\n",
+            b"0\r\n\nGET /swallowed HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"0\r\n\r\r\n\r\n",
+            b"0\r\nX: 1\nY: 2\r\n\r\n",
+            b"0\r\nX: 1\rY: 2\r\n\r\n",
+            b"0\r\nX: 1\n\r\n",
+            b"0\r\nX: 1\r\n\n\r\n\r\n",
+            b"0\n\r\n",
+            b"0\r\r\n\r\n",
+            b"0\x0c\r\n\r\n",
+            b"0\x0b\r\n\r\n",
+            b"3\x0c\r\nabc\r\n",
+            b"3\x0c;a\r\nabc\r\n",
+            b"3\r;a\r\nabc\r\n",
+            b"3\xa0\r\nabc\r\n",
+            b"3\0\r\nabc\r\n",
+            b"3;a\nb\r\nabc\r\n",
             &[b'1'; MAX_LINE + 2],
         ] {
             for step in [1, 3, bad.len()] {

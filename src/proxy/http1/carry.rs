@@ -268,7 +268,7 @@ where
 
 /// Whether it makes no difference if it is sent twice.
 fn is_repeatable(asked: &Asked) -> bool {
-    let methods = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE, Method::TRACE];
+    let methods = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
     asked.body == Framing::None && methods.contains(&asked.parts.method)
 }
 

@@ -8,9 +8,9 @@ use std::task::Poll;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::body::Framing;
+use super::body::{Decoder, Framing};
 use super::head::{self, Answered, Asked};
-use super::side::{Broken, Reader, Writer, carry};
+use super::side::{Broken, Left, Reader, Writer, carry};
 use super::{Conn, Link};
 use crate::transport::socket::Transport;
 
@@ -42,42 +42,52 @@ pub(super) async fn exchange<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let sent = AtomicBool::new(false);
+    let mut decoder = Decoder::new(asked.body);
+    let (sent, left) = (AtomicBool::new(false), Left::of(&decoder));
     let (from_client, to_client) = (&mut conn.reader, &mut conn.writer);
     let (from_backend, to_backend) = (&mut link.reader, &mut link.writer);
     head::write_request(asked, host, &mut to_backend.out);
-    let mut request = pin!(async {
-        match carry(from_client, asked.body, to_backend, asked.body).await {
-            Err(broken) => broken,
-            Ok(()) => {
-                sent.store(true, Relaxed);
-                from_client.gone().await;
-                Broken::From(String::new())
+    let end = {
+        let mut request = pin!(async {
+            match carry(from_client, &mut decoder, to_backend, asked.body, &left).await {
+                Err(broken) => broken,
+                Ok(()) => {
+                    sent.store(true, Relaxed);
+                    from_client.gone().await;
+                    Broken::From(String::new())
+                }
             }
-        }
-    });
-    let mut answer = pin!(answer(from_backend, to_client, asked, &sent, draining));
-    let mut asking = true;
-    poll_fn(|cx| {
-        if asking && let Poll::Ready(broken) = request.as_mut().poll(cx) {
-            asking = false;
-            match broken {
-                Broken::From(_) => return Poll::Ready(End::Gone),
-                Broken::Wrong(why) => return Poll::Ready(End::Wrong(why)),
-                // Its answer may be on its way.
-                Broken::To => {}
+        });
+        let mut answer = pin!(answer(from_backend, to_client, asked, (&sent, &left), draining));
+        let mut asking = true;
+        poll_fn(|cx| {
+            if asking && let Poll::Ready(broken) = request.as_mut().poll(cx) {
+                asking = false;
+                match broken {
+                    Broken::From(_) => return Poll::Ready(End::Gone),
+                    Broken::Wrong(why) => return Poll::Ready(End::Wrong(why)),
+                    // Its answer may be on its way.
+                    Broken::To => {}
+                }
             }
+            answer.as_mut().poll(cx)
+        })
+        .await
+    };
+    match end {
+        // The client was told that it may ask again, behind what is left of its request.
+        End::Answered { status, client: true, backend } if !sent.load(Relaxed) => {
+            End::Answered { status, client: conn.reader.skip(&mut decoder).await, backend }
         }
-        answer.as_mut().poll(cx)
-    })
-    .await
+        end => end,
+    }
 }
 
 async fn answer<IO: AsyncWrite>(
     from: &mut Reader<Transport>,
     to: &mut Writer<IO>,
     asked: &Asked,
-    sent: &AtomicBool,
+    (sent, left): (&AtomicBool, &Left),
     draining: &AtomicBool,
 ) -> End {
     let answered = loop {
@@ -110,14 +120,15 @@ async fn answer<IO: AsyncWrite>(
         Framing::Close => Framing::Chunked,
         body => body,
     };
-    let keep = asked.keep && goes != Framing::Close && !draining.load(Relaxed);
+    let keep = asked.keep && goes != Framing::Close && left.is_short() && !draining.load(Relaxed);
     to.begin();
     head::write_answer(&answered, goes, said(keep, asked.old), &mut to.out);
-    match carry(from, answered.body, to, goes).await {
+    let mut decoder = Decoder::new(answered.body);
+    let of_answer = Left::of(&decoder);
+    match carry(from, &mut decoder, to, goes, &of_answer).await {
         Ok(()) => {
-            let sent = sent.load(Relaxed);
-            let backend = answered.keep && sent && from.buf.is_empty();
-            End::Answered { status: answered.status, client: keep && sent, backend }
+            let backend = answered.keep && sent.load(Relaxed) && from.buf.is_empty();
+            End::Answered { status: answered.status, client: keep, backend }
         }
         Err(Broken::To) => End::Gone,
         Err(Broken::From(why)) => End::Cut(why),

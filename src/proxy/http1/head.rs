@@ -14,6 +14,9 @@ use super::refusal::Refusal;
 use crate::error::quote;
 use crate::proxy::headers::HOP_BY_HOP;
 
+/// What has a hyphen, and says where a message ends.
+const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "proxy-connection"];
+
 /// How many headers a message may have.
 const MAX_HEADERS: usize = 128;
 
@@ -119,6 +122,16 @@ fn understand(method: Method, target: &str, old: bool, headers: HeaderMap) -> Re
             "CONNECT is not served here: this proxy stands before its backends, not before the world",
         ));
     }
+    // RFC 9110, section 9.3.8: it is told back what it said, and what the proxy added to it.
+    if method == Method::TRACE {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "TRACE is not served here"));
+    }
+    if let Some(name) = headers.keys().find(|name| is_look_alike(name)) {
+        return Err(Refusal::bad(format!(
+            "the header {} is taken for another by servers that read _ as -; expected it with -",
+            quote(name.as_str())
+        )));
+    }
     let wrong = || {
         let text = format!("the request target {} is none; expected a path, as in GET /path", quote(target));
         Refusal::bad(text)
@@ -159,6 +172,17 @@ fn understand(method: Method, target: &str, old: bool, headers: HeaderMap) -> Re
         parts.headers.remove(EXPECT);
     }
     Ok(Asked { parts, body, old, keep, upgrade })
+}
+
+/// Whether a name is one of those that frame or route a message, for who makes `CONTENT_LENGTH` of both (RFC 3875,
+/// section 4.1.18).
+fn is_look_alike(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let alike = |known: &str| {
+        name.len() == known.len()
+            && name.bytes().zip(known.bytes()).all(|(a, b)| a == b || (a, b) == (b'_', b'-'))
+    };
+    name.contains('_') && FRAMING.into_iter().any(alike)
 }
 
 /// HTTP/2 that is begun in HTTP/1.1 (RFC 7540, section 3.2; obsolete) would carry requests past the routes: such a
@@ -441,6 +465,10 @@ mod tests {
             ("X\0: 1", 400),
             ("X: a\0b", 400),
             ("X: a\rb", 400),
+            ("Content_Length: 5", 400),
+            ("content_length: 5\r\nContent-Length: 5", 400),
+            ("TRANSFER_ENCODING: chunked", 400),
+            ("transfer_encoding: chunked\r\nContent-Length: 5", 400),
         ];
         for (headers, status) in bad {
             let refusal = read(&format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n")).unwrap_err();
@@ -456,6 +484,7 @@ mod tests {
             ("GET nothing HTTP/1.1", 400),
             ("GET * HTTP/1.1", 400),
             ("CONNECT a:1 HTTP/1.1", 501),
+            ("TRACE / HTTP/1.1", 405),
             ("GET / HTTP/1.1\r\n\r\n", 400),
         ] {
             let refusal = read(&format!("{line}\r\nHost: a\r\n\r\n"));

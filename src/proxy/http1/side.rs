@@ -1,7 +1,8 @@
 //! The two directions of a connection, apart from each other.
 
 use std::io;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
@@ -52,6 +53,34 @@ pub(super) fn split<IO: AsyncRead + AsyncWrite>(io: IO) -> (Reader<IO>, Writer<I
     (reader, Writer { io: write, out: BytesMut::new(), begun: None, left: false, carried: 0 })
 }
 
+/// How much of a request's body has not been read yet, for those who answer meanwhile.
+#[derive(Debug)]
+pub(super) struct Left(AtomicU64);
+
+/// What is not known.
+const UNKNOWN: u64 = u64::MAX;
+
+/// A rest that is read behind the answer, so that the connection can go on.
+const REST: u64 = 64 << 10;
+
+/// How long it may take.
+const REST_TIME: Duration = Duration::from_secs(1);
+
+impl Left {
+    pub(super) fn of(decoder: &Decoder) -> Self {
+        Self(AtomicU64::new(decoder.left().unwrap_or(UNKNOWN)))
+    }
+
+    pub(super) fn note(&self, decoder: &Decoder) {
+        self.0.store(decoder.left().unwrap_or(UNKNOWN), Relaxed);
+    }
+
+    /// Whether the connection can go on behind the answer: otherwise the answer must say that it does not.
+    pub(super) fn is_short(&self) -> bool {
+        self.0.load(Relaxed) <= REST
+    }
+}
+
 /// Why a body did not get across.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -98,6 +127,20 @@ impl<IO: AsyncRead> Reader<IO> {
                 Err(error) => return Err(Broken::From(error.to_string())),
             }
         }
+    }
+
+    /// Reads what is left of a body that nobody wants any more. Whether its end came.
+    pub(super) async fn skip(&mut self, decoder: &mut Decoder) -> bool {
+        let read = async {
+            loop {
+                match self.piece(decoder).await {
+                    Ok(Piece::End(_)) => return true,
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(REST_TIME, read).await.unwrap_or(false)
     }
 
     /// Gives unused room back, while nothing is expected soon.
@@ -163,19 +206,20 @@ impl<IO: AsyncWrite> Writer<IO> {
 /// Carries a body across. What waits to be written goes before anything is waited for.
 pub(super) async fn carry<A: AsyncRead, B: AsyncWrite>(
     from: &mut Reader<A>,
-    came: Framing,
+    decoder: &mut Decoder,
     to: &mut Writer<B>,
     goes: Framing,
+    left: &Left,
 ) -> Result<(), Broken> {
-    let mut decoder = Decoder::new(came);
     loop {
         let piece = match decoder.next(&mut from.buf).map_err(Broken::Wrong)? {
             Piece::More => {
                 to.flush().await.map_err(|_| Broken::To)?;
-                from.piece(&mut decoder).await?
+                from.piece(decoder).await?
             }
             piece => piece,
         };
+        left.note(decoder);
         match piece {
             Piece::Data(data) => {
                 from.carried += data.len() as u64;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::body::{Decoder, Framing, Piece};
 use super::exchange::said;
 use super::head::{Answered, Asked, write_answer};
-use super::side::{Broken, Reader, Writer};
+use super::side::{Broken, Left, Reader, Writer};
 use super::{After, Conn};
 use crate::proxy::downstream::Line;
 use crate::proxy::metrics::Counters;
@@ -46,12 +46,14 @@ where
             return After::Over;
         }
     }
-    let mut source = From { reader: &mut conn.reader, decoder: Decoder::new(asked.body) };
-    let mut sink = To { writer: &mut conn.writer, old: asked.old, keep, body: Framing::None };
+    let decoder = Decoder::new(asked.body);
+    let left = Left::of(&decoder);
+    let mut source = From { reader: &mut conn.reader, decoder, left: &left };
+    let mut sink = To { writer: &mut conn.writer, old: asked.old, keep, body: Framing::None, left: &left };
     let end = call(line, &asked.parts, &mut source, &mut sink).await;
     let keep = sink.keep;
     match end {
-        End::Answered { sent: true } if keep => After::Keep,
+        End::Answered { sent } if keep && (sent || source.skip().await) => After::Keep,
         End::Answered { .. } => After::Close,
         End::Gone | End::Cut => After::Over,
     }
@@ -92,11 +94,21 @@ fn answered(status: StatusCode, headers: HeaderMap) -> Answered {
 struct From<'a, IO> {
     reader: &'a mut Reader<IO>,
     decoder: Decoder,
+    left: &'a Left,
+}
+
+impl<IO: AsyncRead> From<'_, IO> {
+    /// Reads what is left of a request that has its answer.
+    async fn skip(&mut self) -> bool {
+        self.reader.skip(&mut self.decoder).await
+    }
 }
 
 impl<IO: AsyncRead + Send> Source for From<'_, IO> {
     async fn next(&mut self) -> Option<Result<Bytes, Lost>> {
-        match self.reader.piece(&mut self.decoder).await {
+        let piece = self.reader.piece(&mut self.decoder).await;
+        self.left.note(&self.decoder);
+        match piece {
             Ok(Piece::Data(data)) => Some(Ok(data)),
             Ok(_) => None,
             Err(Broken::Wrong(why)) => Some(Err(Lost::Wrong(why))),
@@ -114,6 +126,7 @@ struct To<'a, IO> {
     old: bool,
     keep: bool,
     body: Framing,
+    left: &'a Left,
 }
 
 impl<IO: AsyncWrite + Send> Sink for To<'_, IO> {
@@ -123,7 +136,7 @@ impl<IO: AsyncWrite + Send> Sink for To<'_, IO> {
             (false, false) => Framing::Chunked,
             (false, true) => Framing::Close,
         };
-        self.keep &= self.body != Framing::Close;
+        self.keep &= self.body != Framing::Close && self.left.is_short();
         let (parts, ()) = head.into_parts();
         self.writer.begin();
         let answered = answered(parts.status, parts.headers);
