@@ -1,5 +1,6 @@
 //! From settings to what runs, all of it or nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -37,8 +38,9 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
                 .push((Arc::new(Group::new(group.clone(), workers.len(), Arc::clone(&shared.own))?), true)),
         }
     }
+    let by_name: HashMap<&str, &Arc<Group>> = groups.iter().map(|(group, _)| (group.name(), group)).collect();
     let find = |name: &str, whose: &str| {
-        groups.iter().map(|(group, _)| group).find(|group| group.name() == name).cloned().ok_or_else(|| {
+        by_name.get(name).copied().cloned().ok_or_else(|| {
             InvalidArgument::new(format!("{whose} leads to the group {}, which is not there", quote(name)))
         })
     };
@@ -102,7 +104,7 @@ pub(super) fn apply(shared: &Arc<Shared>, workers: &[Worker], settings: Settings
     ready.wait();
     let groups: Vec<Arc<Group>> = groups.into_iter().map(|(group, _)| group).collect();
     shared.trace.store(settings.trace, Relaxed);
-    shared.plan.store(Arc::new(Plan { settings, routes: Routes(routes), groups: groups.clone(), log }));
+    shared.plan.store(Arc::new(Plan { settings, routes: Routes::new(routes), groups: groups.clone(), log }));
     admin::put(shared, port);
     for (one, plan) in changed {
         one.plan.store(Arc::new(plan));

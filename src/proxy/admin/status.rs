@@ -72,7 +72,7 @@ pub(super) fn describe(shared: &Shared, history: &History) -> Value {
         "total": total,
         "counters": counters,
         "listeners": listeners,
-        "routes": plan.routes.0.iter().map(|route| self::route(route)).collect::<Vec<_>>(),
+        "routes": plan.routes.all().iter().map(|route| self::route(route)).collect::<Vec<_>>(),
         "groups": plan.groups.iter().map(|group| self::group(group, history)).collect::<Vec<_>>(),
         "methods": methods,
         "methods_left_off": left_off,

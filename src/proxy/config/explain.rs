@@ -1,9 +1,11 @@
 //! Settings in words, and what in them looks like a mistake.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::units::show;
 use crate::error::quote;
+use crate::proxy::route::index::Index;
 use crate::proxy::settings::{Balance, Group, Listen, ListenKind, Match, Pattern, Route, Settings, Source};
 use crate::status::code_name;
 
@@ -214,9 +216,12 @@ pub fn log_warnings(settings: &Settings) {
 /// What can be used, but is probably not meant.
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
+    let index = Index::new(settings.routes.iter().map(|route| &*route.matches));
     for (n, late) in settings.routes.iter().enumerate() {
-        let before = settings.routes.iter().take(n);
-        if let Some(early) = before.into_iter().find(|early| takes_all_of(early, late)) {
+        let early = |number: u32| settings.routes.get(..n)?.get(number as usize);
+        let wider = index
+            .find_wider(&late.matches, |number| early(number).is_some_and(|early| takes_all_of(early, late)));
+        if let Some(early) = wider.and_then(early) {
             warnings.push(format!(
                 "the route {} can never match: {} stands before it and takes all of its requests",
                 quote(&late.name),
@@ -225,8 +230,9 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         }
     }
     let http = settings.listeners.iter().any(|one| one.kind == ListenKind::Http);
+    let led_to: HashSet<&str> = settings.routes.iter().map(|route| &*route.group).collect();
     for group in &settings.groups {
-        let routed = http && settings.routes.iter().any(|route| route.group == group.name);
+        let routed = http && led_to.contains(&*group.name);
         let raw = |one: &Listen| matches!(&one.kind, ListenKind::Tcp { group: name } if *name == group.name);
         if !routed && !settings.listeners.iter().any(raw) {
             warnings.push(format!("nothing leads to the group {}", quote(&group.name)));

@@ -18,6 +18,7 @@ mod route;
 mod tests;
 mod units;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -165,9 +166,10 @@ fn root(table: Table<'_>) -> Settings {
         }
     }
     table.finish();
+    let mut names = HashSet::new();
     for (at, one) in groups {
         let Some(one) = one else { continue };
-        if settings.groups.iter().any(|known| known.name == one.name) {
+        if !names.insert(one.name.clone()) {
             file.wrong(at, format!("there are two groups with the name {}", quote(&one.name)));
         }
         settings.groups.push(one);
@@ -183,7 +185,7 @@ fn root(table: Table<'_>) -> Settings {
             file.wrong(at, format!("there are two listeners at {}", quote(&one.address)));
         }
         if let ListenKind::Tcp { group } = &one.kind
-            && !settings.groups.iter().any(|known| known.name == *group)
+            && !names.contains(group)
         {
             file.wrong(at, lost(group));
         }
@@ -202,7 +204,7 @@ fn root(table: Table<'_>) -> Settings {
             ),
             // A value that is no text has been reported.
             (Some(at), _) if !route.group.is_empty() => {
-                if !settings.groups.iter().any(|group| group.name == route.group) {
+                if !names.contains(&route.group) {
                     file.wrong(at, lost(&route.group));
                 }
             }

@@ -1,9 +1,12 @@
 //! Which requests go where.
 
+pub(super) mod index;
+
 use std::sync::Arc;
 
 use http::request::Parts;
 
+use self::index::Index;
 use super::settings::{self, Match};
 use super::upstream::Group;
 
@@ -16,7 +19,10 @@ pub(super) struct Route {
 
 /// All routes. The first that matches wins.
 #[derive(Debug, Default)]
-pub(super) struct Routes(pub(super) Vec<Arc<Route>>);
+pub(super) struct Routes {
+    all: Vec<Arc<Route>>,
+    index: Index,
+}
 
 /// What a gRPC path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +48,23 @@ impl<'a> Path<'a> {
 }
 
 impl Routes {
+    pub(super) fn new(all: Vec<Arc<Route>>) -> Self {
+        let index = Index::new(all.iter().map(|route| &*route.settings.matches));
+        Self { all, index }
+    }
+
+    /// In their order.
+    pub(super) fn all(&self) -> &[Arc<Route>] {
+        &self.all
+    }
+
     /// The route for a request.
     pub(super) fn find(&self, head: &Parts, path: Option<Path<'_>>) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| route.settings.matches.iter().all(|one| is_met(one, head, path)))
+        let is_met = |number: u32| {
+            let route = self.all.get(number as usize);
+            route.is_some_and(|route| route.settings.matches.iter().all(|one| is_met(one, head, path)))
+        };
+        self.all.get(self.index.find(head, path, is_met)? as usize)
     }
 }
 
