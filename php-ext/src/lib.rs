@@ -30,11 +30,9 @@ use api::channel::Channel;
 use api::channel_options::ChannelOptions;
 use api::client_stream::ClientStream;
 use api::context::Context;
-use api::credentials::Credentials;
 use api::proxy::Proxy;
 use api::request_stream::RequestStream;
 use api::server::Server;
-use api::server_credentials::ServerCredentials;
 use api::server_options::ServerOptions;
 use api::server_stream::ServerStream;
 use api::startup;
@@ -42,7 +40,7 @@ use api::task::Task;
 use api::testing::Testing;
 use api::unary_call::UnaryCall;
 
-// `startup` registers the enums, the exceptions and Status, and the classes of `Grpc`.
+// `startup` registers the enums, the exceptions, the interfaces, Status and credentials, and the classes of `Grpc`.
 #[php_module]
 #[php(startup = startup)]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
@@ -52,8 +50,6 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::module_shutdown)
         .info_function(compat::info::print)
-        .class::<Credentials>()
-        .class::<ServerCredentials>()
         .class::<ChannelOptions>()
         .class::<ServerOptions>()
         .class::<UnaryCall>()

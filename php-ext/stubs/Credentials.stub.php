@@ -21,7 +21,7 @@ final class Credentials
     public static function tls(
         ?string $ca = null,
         ?string $cert = null,
-        ?string $key = null,
+        #[\SensitiveParameter] ?string $key = null,
         ?string $serverName = null,
     ): Credentials {}
 

@@ -19,5 +19,5 @@ final class ServerCredentials
      *     for the name that it asks for (SNI), and the first where there is none
      * @throws InvalidArgumentException where a text does not parse or the key does not belong to the certificate
      */
-    public static function tls(string $cert, string $key, ?string $clientCa = null, array $more = []): ServerCredentials {}
+    public static function tls(string $cert, #[\SensitiveParameter] string $key, ?string $clientCa = null, #[\SensitiveParameter] array $more = []): ServerCredentials {}
 }

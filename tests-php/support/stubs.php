@@ -106,7 +106,8 @@ function isOwn(ReflectionMethod|ReflectionProperty|ReflectionClassConstant $memb
 function signature(ReflectionFunctionAbstract $function): string
 {
     $parameters = array_map(function (ReflectionParameter $parameter): string {
-        return ltrim(type($parameter->getType()) . ' ')
+        $attributes = array_map(fn(ReflectionAttribute $attribute) => "#[{$attribute->getName()}] ", $parameter->getAttributes());
+        return implode($attributes) . ltrim(type($parameter->getType()) . ' ')
             . ($parameter->isPassedByReference() ? '&' : '') . ($parameter->isVariadic() ? '...' : '')
             . '$' . $parameter->getName()
             . ($parameter->isDefaultValueAvailable() ? ' = ' . literal($parameter->getDefaultValue()) : '')

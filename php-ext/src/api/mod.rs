@@ -31,7 +31,7 @@ pub(crate) mod unary_call;
 
 use crate::errors::startup_failure;
 use crate::zend::call::panic_message;
-use crate::zend::class::register_enum;
+use crate::zend::class::{hide, register_enum, register_here};
 use crate::zend::collect;
 
 /// MINIT, for `#[php(startup = …)]`: the enums, and the classes without Rust data, which
@@ -54,6 +54,10 @@ fn register(module: i32) -> ext_php_rs::error::Result<()> {
     exceptions::register()?;
     status::register()?;
     interfaces::register()?;
+    register_here::<credentials::Credentials>()?;
+    register_here::<server_credentials::ServerCredentials>()?;
+    hide::<credentials::Credentials>("tls", &[2]);
+    hide::<server_credentials::ServerCredentials>("tls", &[1, 3]);
     collect::install::<task::Task>();
     collect::install::<server::Server>();
     crate::signals::hook();

@@ -28,20 +28,22 @@ pub(crate) mod server_call;
 pub(crate) mod server_credentials;
 pub(crate) mod timeval;
 
-use crate::zend::class::register_open;
+use crate::zend::class::{hide, register_here};
 use crate::zend::collect;
 
 /// Registers the classes and the settings; in MINIT.
 pub(crate) fn register(module: i32) -> ext_php_rs::error::Result<()> {
     crate::ini::register(module);
     fields::register();
-    register_open::<timeval::Timeval>()?;
-    register_open::<call_credentials::CallCredentials>()?;
-    register_open::<channel_credentials::ChannelCredentials>()?;
-    register_open::<channel::Channel>()?;
-    register_open::<call::Call>()?;
-    register_open::<server_credentials::ServerCredentials>()?;
-    register_open::<server::Server>()?;
+    register_here::<timeval::Timeval>()?;
+    register_here::<call_credentials::CallCredentials>()?;
+    register_here::<channel_credentials::ChannelCredentials>()?;
+    register_here::<channel::Channel>()?;
+    register_here::<call::Call>()?;
+    register_here::<server_credentials::ServerCredentials>()?;
+    register_here::<server::Server>()?;
+    hide::<channel_credentials::ChannelCredentials>("createssl", &[1]);
+    hide::<server_credentials::ServerCredentials>("createssl", &[1, 3]);
     collect::install::<call_credentials::CallCredentials>();
     collect::install::<channel_credentials::ChannelCredentials>();
     collect::install::<channel::Channel>();

@@ -47,7 +47,7 @@ pub(crate) trait Class: RegisteredClass {
         Vec::new()
     }
 
-    /// Declares properties, for classes that [`register_open`] registers.
+    /// Declares properties, for classes that [`register_here`] registers.
     fn properties(_: &mut ClassEntry) {}
 
     /// A PHP object around the value.
@@ -139,14 +139,14 @@ pub(crate) fn register_enum<E: RegisteredClass + RegisteredEnum>() -> ext_php_rs
 /// Flags of a class that PHP classes can extend.
 pub(crate) const OPEN: ClassFlags = ClassFlags::empty();
 
-/// A parameter without a type, in classes that [`register_open`] registers.
+/// A parameter without a type, in classes that [`register_here`] registers.
 pub(crate) fn untyped(name: &str) -> Arg<'static> {
     Arg::new(name, DataType::Undef)
 }
 
-/// Registers an [`OPEN`] class, whose methods may have [`untyped`] parameters; in MINIT.
-/// `ModuleBuilder::class` knows neither untyped parameters nor untyped properties.
-pub(crate) fn register_open<T: Class>() -> ext_php_rs::error::Result<()> {
+/// Registers a class whose methods may have [`untyped`] parameters, or some that are [`hide`]den; in MINIT.
+/// `ModuleBuilder::class` knows neither those nor untyped properties.
+pub(crate) fn register_here<T: Class>() -> ext_php_rs::error::Result<()> {
     let mut builder = ClassBuilder::new(T::CLASS_NAME);
     for (method, flags) in T::methods() {
         builder = builder.method(method, flags);
@@ -161,6 +161,27 @@ pub(crate) fn register_open<T: Class>() -> ext_php_rs::error::Result<()> {
             T::get_metadata().set_ce(class);
         })
         .register()
+}
+
+/// Leaves what a method's parameters are given out of backtraces, as `#[\SensitiveParameter]` does; in MINIT, behind
+/// [`register_here`].
+pub(crate) fn hide<T: Class>(lower_name: &str, parameters: &[u32]) {
+    const PERSISTENT: u32 = 1;
+    let class = T::get_metadata().ce();
+    // SAFETY: MINIT, and a class of ours. The engine copies the name, and frees the attributes with the function.
+    unsafe {
+        let entry = ext_php_rs::ffi::zend_hash_str_find(
+            &raw const class.function_table,
+            lower_name.as_ptr().cast(),
+            lower_name.len(),
+        );
+        let Some(function) = entry.as_ref().and_then(|entry| entry.value.func.as_mut()) else { return };
+        for number in parameters {
+            let name = ZendStr::new_interned("SensitiveParameter", true).into_raw();
+            let attributes = &raw mut function.common.attributes;
+            sys::zend_add_attribute(attributes.cast(), name, 0, PERSISTENT, number + 1, 0);
+        }
+    }
 }
 
 /// Makes parameters of the type [`DataType::Undef`], which no value has, parameters without a type.

@@ -1,6 +1,6 @@
 //! What ext-php-rs does not bind: functions that the PHP binary exports.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use ext_php_rs::ffi::{
     HashTable, zend_class_entry, zend_module_entry, zend_object, zend_string, zend_type, zval,
@@ -51,6 +51,14 @@ unsafe extern "C" {
     pub(crate) fn zend_unregister_ini_entries(module: c_int);
     pub(crate) fn display_ini_entries(module: *mut zend_module_entry);
 
+    pub(crate) fn zend_add_attribute(
+        attributes: *mut *mut HashTable,
+        name: *mut zend_string,
+        arguments: u32,
+        flags: u32,
+        offset: u32,
+        line: u32,
+    ) -> *mut c_void;
     pub(crate) fn zend_hash_add_new(
         table: *mut HashTable,
         key: *mut zend_string,

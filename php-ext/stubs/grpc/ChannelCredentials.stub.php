@@ -44,7 +44,7 @@ class ChannelCredentials
      * @return ChannelCredentials
      * @throws \InvalidArgumentException where a text is not what it should be, or the key is another certificate's
      */
-    public static function createSsl($pem_root_certs = null, $pem_private_key = null, $pem_cert_chain = null) {}
+    public static function createSsl($pem_root_certs = null, #[\SensitiveParameter] $pem_private_key = null, $pem_cert_chain = null) {}
 
     /**
      * Adds call credentials for every call. Such channels are not persistent.

@@ -18,5 +18,5 @@ class ServerCredentials
      * @return ServerCredentials
      * @throws \InvalidArgumentException where they do not parse, or a key is not its certificate's
      */
-    public static function createSsl($pem_root_certs, $pem_private_key, $pem_cert_chain, $more = []) {}
+    public static function createSsl($pem_root_certs, #[\SensitiveParameter] $pem_private_key, $pem_cert_chain, #[\SensitiveParameter] $more = []) {}
 }
