@@ -20,6 +20,9 @@ use crate::proxy::settings::{Match, Pattern};
 /// The numbers of routes, ascending.
 type List = Vec<u32>;
 
+/// What one header is looked for.
+type Values = HashMap<Box<[u8]>, List>;
+
 /// What a request has one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Field {
@@ -74,7 +77,7 @@ fn key(one: &Match) -> Option<Key<'_>> {
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct Index {
     fields: Vec<(Field, Texts)>,
-    headers: Vec<(HeaderName, HashMap<Box<[u8]>, List>)>,
+    headers: Vec<(HeaderName, Values)>,
     others: List,
 }
 
@@ -180,9 +183,9 @@ impl Index {
         texts.prefixes_of(text, first);
     }
 
-    fn header(&mut self, name: &HeaderName) -> &mut HashMap<Box<[u8]>, List> {
+    fn header(&mut self, name: &HeaderName) -> &mut Values {
         let at = self.headers.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.headers.push((name.clone(), HashMap::new()));
+            self.headers.push((name.clone(), Values::new()));
             self.headers.len() - 1
         });
         &mut self.headers[at].1
