@@ -276,6 +276,7 @@ mod tests {
         let mut encoder = Encoder::new();
         for _ in 0..2 {
             assert_eq!(block(&mut encoder, "authorization", "x"), b"\x1f\x08\x01x");
+            assert_eq!(block(&mut encoder, "proxy-authorization", "x"), b"\x1f\x22\x01x");
             assert_eq!(block(&mut encoder, "cookie", "x=1"), b"\x1f\x11\x03x=1");
             let mut value = HeaderValue::from_static("x");
             value.set_sensitive(true);

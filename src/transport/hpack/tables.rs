@@ -175,7 +175,7 @@ pub(super) fn known(name: &str) -> (usize, Habit) {
         (18, "proxy-authenticate") => (48, Repeats),
         (19, "content-disposition") => (25, Repeats),
         (19, "if-unmodified-since") => (43, Repeats),
-        (19, "proxy-authorization") => (49, Repeats),
+        (19, "proxy-authorization") => (49, Secret),
         (23, "grpc-status-details-bin") => (0, Changes),
         (25, "strict-transport-security") => (56, Repeats),
         (27, "access-control-allow-origin") => (20, Repeats),
