@@ -17,6 +17,12 @@ die() {
     exit 1
 }
 
+# Builds what the tests need, without optimisation. All of the workspace at once, as 'cargo test --workspace' does: what is
+# chosen decides the features of the dependencies, so that each other choice would build them, and the engine, anew.
+build_debug() { # CARGO-OPTION…
+    cargo build --quiet --workspace "$@"
+}
+
 need_setup() { # [demo]
     local tool tools=(php php-config protoc openssl) what=${1-test}
     [ "$what" = test ] || tools=(php protoc)
