@@ -92,7 +92,7 @@ final class Wrong
         $found = array_filter(["$target/debug/wrong-server", "$target/release/wrong-server"], is_executable(...));
         // The one that was built last.
         usort($found, fn(string $a, string $b) => filemtime($b) <=> filemtime($a));
-        return $found[0] ?? throw new RuntimeException("$target/debug/wrong-server is missing: cargo build -p viaduct-testkit");
+        return $found[0] ?? throw new RuntimeException("$target/debug/wrong-server is missing: cargo build --workspace");
     }
 }
 
