@@ -14,7 +14,7 @@ final class Testing
      *
      * @param string $method "/package.Service/Method"
      * @param array<string, string|list<string>> $metadata the headers of the client
-     * @param float|null $timeout seconds until the deadline; null: there is none. At the deadline isCancelled() is true.
+     * @param float|null $timeout seconds until the deadline; null: no deadline. Once it has passed, isCancelled() is true.
      * @throws InvalidArgumentException where the method, the metadata or the timeout is not legal
      */
     public static function context(
